@@ -1,0 +1,31 @@
+# make demo: the cyclic test of the README.   make test: everything CI checks.
+
+PYTHON ?= python3
+BIN := .venv/bin
+DEMO := examples/chaboche_cyclic
+
+.PHONY: demo test lint format clean
+
+demo: .venv/installed
+	$(BIN)/python $(DEMO)/demo.py
+
+test: lint
+	$(BIN)/pytest
+
+lint: .venv/installed
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+format: .venv/installed
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+# Installed once; again when the project's dependencies change.
+.venv/installed: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	touch $@
+
+clean:
+	rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
