@@ -7,7 +7,9 @@ DEMO := examples/chaboche_cyclic
 .PHONY: demo test lint format clean
 
 demo: .venv/installed
-	$(BIN)/python $(DEMO)/demo.py
+	mkdir -p build
+	$(BIN)/neml2-run $(DEMO)/cyclic.i driver -o build/cyclic.h5
+	$(BIN)/python $(DEMO)/plot.py build/cyclic.h5 build/cyclic.png
 
 test: lint
 	$(BIN)/pytest
