@@ -1,8 +1,8 @@
 # Cyclic tests on P91 (9Cr-1Mo) steel at 600 C. Units: MPa, s.
 #
-# Nine specimens as one batch, each with its own clock: strain amplitudes of 0.4, 0.7 and 1.0 %, cycled at 1e-3 /s,
-# at 1e-4 /s, and at 1e-3 /s with 600 s of relaxation at every tensile peak. The axial strain is prescribed; the
-# other five components of the stress are zero.
+# Nine specimens as one batch, each with its own clock: strain amplitudes of 0.4, 0.7 and 1.0 %, cycled at
+# 1e-3 /s, at 1e-4 /s, and at 1e-3 /s with 600 s of relaxation at every tensile peak. The axial strain is
+# prescribed; the other five components of the stress are zero.
 #
 # Chaboche's unified viscoplasticity with two back stresses; the constants and their source are in README.md.
 
@@ -29,11 +29,11 @@
     type = Python
     expr = 'torch.linspace(1.0, 50.0, 50, dtype=torch.float64).unsqueeze(-1)'
   []
-  # The part of the hold, of the way down and of the way up that is over after each step. Stress relaxes
-  # fastest at first, hence the cube.
+  # The part of the hold, of the way down and of the way up that is over after each step. Relaxation
+  # slows down: each of its steps is twice as long as the one before.
   [held]
     type = Python
-    expr = 'torch.clamp(step / 10, 0.0, 1.0) ** 3'
+    expr = '(2 ** torch.clamp(step, 0.0, 10.0) - 1) / 1023'
   []
   [down]
     type = Python
@@ -60,9 +60,13 @@
     type = Python
     expr = 'torch.linspace(0.0, 7.0, 8, dtype=torch.float64).reshape(8, 1, 1)'
   []
+  [cycle_times]
+    type = Python
+    expr = 'amplitude / rate + cycle * cycle_time[-1] + cycle_time'
+  []
   [times]
     type = Python
-    expr = 'Scalar(torch.cat([first * amplitude / rate, (amplitude / rate + cycle * cycle_time[-1] + cycle_time).reshape(400, 9)]))'
+    expr = 'Scalar(torch.cat([first * amplitude / rate, cycle_times.reshape(400, 9)]))'
   []
   [axial_strain]
     type = Python
@@ -177,7 +181,7 @@
     rate_form = true
   []
 
-  # Backward Euler. Where a component of the strain is prescribed the unknown is the stress, and the other way round.
+  # Backward Euler. Where a component of the strain is prescribed, the unknown is the stress, and vice versa.
   [integrate_stress]
     type = SR2BackwardEulerTimeIntegration
     variable = 'stress'
