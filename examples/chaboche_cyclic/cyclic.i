@@ -207,10 +207,10 @@
   []
   [residual]
     type = ComposedModel
-    models = 'mixed_control mandel_stress back_stress overstress vonmises isotropic_hardening yield_function normality
-              flow_rate plastic_strain_rate equivalent_plastic_strain_rate X1_rate X2_rate strain_rate
-              elastic_strain_rate elasticity integrate_stress integrate_equivalent_plastic_strain integrate_X1
-              integrate_X2'
+    models = 'mixed_control mandel_stress back_stress overstress vonmises isotropic_hardening yield_function
+              normality flow_rate plastic_strain_rate equivalent_plastic_strain_rate X1_rate X2_rate
+              strain_rate elastic_strain_rate elasticity integrate_stress
+              integrate_equivalent_plastic_strain integrate_X1 integrate_X2'
   []
   [predictor]
     type = ConstantExtrapolationPredictor
