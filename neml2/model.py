@@ -1,0 +1,583 @@
+"""Models: maps from named, typed values to named, typed values.
+
+A leaf declares its variables, parameters and options once, as class attributes, and says its formula in
+``forward(inputs..., parameters...)``. Everything else is done to it from outside.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, TypeVar, get_type_hints
+
+import torch
+
+from neml2 import derivatives
+from neml2.context import DEFAULT, Context
+from neml2.errors import MissingVariable
+from neml2.fields import (
+    BLOCK_NAME,
+    OPTION_NAME,
+    REQUIRED,
+    BufferField,
+    DependencyField,
+    Field,
+    FileField,
+    InputField,
+    OptionField,
+    OutputField,
+    ParameterField,
+    Variable,
+    check_number,
+)
+from neml2.registry import did_you_mean, listing, register
+from neml2.types import Scalar, Tensor, TensorWrapper
+
+_NAME = re.compile(r"[A-Za-z_][\w./]*(~\d+)?")
+
+
+@dataclass(frozen=True)
+class Wired:
+    """A parameter's value that comes from a variable, perhaps computed by the model ``provider``."""
+
+    variable: str
+    provider: Model | None = None
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How a stored parameter is to be read: its tensor type, sub-batch rank, and table axes."""
+
+    type: type[TensorWrapper]
+    sub_batch_ndim: int = 0
+    table: int = 0
+
+    def wrap(self, data: torch.Tensor) -> TensorWrapper:
+        return self.type._new(data, self.sub_batch_ndim)
+
+    def batch_shape(self, shape: torch.Size) -> torch.Size:
+        """The dynamic batch of a parameter of that ``shape``."""
+        inner = self.type.BASE_NDIM + max(self.sub_batch_ndim, self.table)
+        return shape[: len(shape) - inner]
+
+
+class Model(torch.nn.Module):
+    """A map from named values to named values.
+
+    Subclasses declare :func:`~neml2.fields.Input`, :func:`~neml2.fields.Output`,
+    :func:`~neml2.fields.Parameter` and :func:`~neml2.fields.Option` attributes and define ``forward``, which
+    receives the inputs and then the parameters in the order of declaration, as typed tensors.
+
+    Models are built with keywords: the option names of the input files, or the attribute names. A variable's
+    keyword is the name it shall have; a parameter's is a number, a tensor, the *name* of a variable, or
+    another model whose output it shall be (the parameter is then *wired*: it becomes an input).
+
+    Data has the shape ``(*batch, *sub_batch, *base)``; all inputs broadcast against one another and against
+    the batches of the parameters.
+    """
+
+    SECTION: ClassVar[str] = "Models"
+    FIELDS: ClassVar[dict[str, Field]] = {}
+    RETURNS_TUPLE: ClassVar[bool] = False  # a leaf with a single output returns it bare
+
+    name: str
+    input_spec: dict[str, type[TensorWrapper]]
+    output_spec: dict[str, type[TensorWrapper]]
+    optional_inputs: frozenset[str] = frozenset()  # inputs that may be left out, such as initial guesses
+
+    # ---------------------------------------------------------------- declaration
+
+    def __init_subclass__(cls, abstract: bool = False, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        fields = dict(cls.FIELDS)
+        declared = {attr: f for attr, f in vars(cls).items() if isinstance(f, Field)}
+        if declared:
+            hints = get_type_hints(cls)
+            for attr, f in declared.items():
+                if attr not in hints:
+                    raise TypeError(f"{cls.__name__}.{attr} needs a type, as in '{attr}: Scalar = ...'")
+                fields[attr] = f.named(attr, hints[attr], fields)
+                delattr(cls, attr)  # on an instance the name means the parameter, not its declaration
+        cls.FIELDS = fields
+        generic = any(isinstance(f.type, TypeVar) for f in fields.values())
+        if not abstract and not generic:
+            register(cls)
+
+    def __class_getitem__(cls, kind: Any) -> type[Model]:
+        """The model for one tensor type: ``BackwardEulerTimeIntegration[SR2]``."""
+        if isinstance(kind, TypeVar):
+            return cls
+        pattern = getattr(cls, "TYPE_NAME", "{T}" + cls.__name__)
+        name = pattern.format(T=kind.__name__)
+        module = sys.modules[cls.__module__]
+        if name not in vars(module):
+            hints = {"__module__": cls.__module__, "__doc__": cls.__doc__, "KIND": kind}
+            bound = type(cls)(name, (cls,), hints, abstract=True)
+            bound.FIELDS = {
+                a: _bind(f, kind) if isinstance(f.type, TypeVar) else f for a, f in cls.FIELDS.items()
+            }
+            setattr(module, name, register(bound))  # in its module by name, so that it can be pickled
+        return vars(module)[name]
+
+    # ---------------------------------------------------------------- construction
+
+    def __init__(self, *, name: str = "", **given: Any) -> None:
+        super().__init__()
+        self.name = name
+        self.providers: list[Model] = []  # a plain list: providers are wired to, not owned
+        self._kinds: dict[str, Kind] = {}
+        values = self._by_option(given)
+        for f in self.FIELDS.values():
+            if isinstance(f, OptionField | DependencyField | FileField):
+                setattr(self, f.attr, self._option(f, values))
+        fields = self.arrange(dict(self.FIELDS), values)
+        self.variables = self._variable_names(fields, values)
+        self._slots: list[tuple[str, Any]] = []
+        inputs: dict[str, type[TensorWrapper]] = {}
+        for f in fields.values():
+            if isinstance(f, InputField):
+                self._slots.append(self._input_slot(f, inputs))
+        for f in fields.values():
+            if isinstance(f, ParameterField):
+                self._slots.append(self._parameter_slot(f, values, inputs))
+        self.input_spec = inputs
+        self.output_spec = {}
+        for f in fields.values():
+            if isinstance(f, OutputField):
+                for n in _names(self.variables[f.attr]):
+                    if n in self.output_spec:
+                        raise ValueError(f"{self} has two outputs called '{n}'; rename one of them")
+                    self.output_spec[n] = f.type
+        self.priorities = {
+            n: f.priority
+            for f in fields.values()
+            if isinstance(f, OutputField)
+            for n in _names(self.variables[f.attr])
+        }
+        self.setup()
+
+    def arrange(self, fields: dict[str, Field], given: dict[str, Any]) -> dict[str, Field]:
+        """Adapt the declarations to the options of this instance (which are set); the default changes nothing.
+
+        ``given`` holds the constructor's values by option name and may be changed along.
+        """
+        del given
+        return fields
+
+    def setup(self) -> None:
+        """Called at the end of construction, when names and parameters are known; the default does nothing."""
+
+    def _by_option(self, given: dict[str, Any]) -> dict[str, Any]:
+        options = {f.option: f.option for f in self.FIELDS.values() if f.option is not None}
+        attributes = {f.attr: f.option or f.attr for f in self.FIELDS.values()}
+        values = {}
+        for key, value in given.items():
+            option = options.get(key) or attributes.get(key)
+            if option is None:
+                known = [*options, *self.extra_options()]
+                if key not in known:
+                    raise TypeError(
+                        f"{type(self).__name__} has no option '{key}'{did_you_mean(key, known)}"
+                        f" ({type(self).__name__}: {listing(known)})"
+                    )
+                option = key
+            values[option] = value
+        return values
+
+    def extra_options(self) -> Sequence[str]:
+        """Option names beyond the declared ones that :meth:`arrange` understands."""
+        return ()
+
+    def _option(self, f: Field, values: dict[str, Any]) -> Any:
+        key = f.option or f.attr
+        if key not in values:
+            if f.required:
+                raise TypeError(f"{self._label()} needs the option '{key}': {f.doc}")
+            return list(f.default) if isinstance(f.default, list) else f.default
+        value = values[key]
+        if isinstance(f, OptionField) and value is not None:
+            value = _checked_option(value, f, self._label())
+        return value
+
+    def _variable_names(self, fields: dict[str, Field], values: dict[str, Any]) -> dict[str, Any]:
+        names: dict[str, Any] = {}
+        for f in fields.values():
+            if not isinstance(f, Variable):
+                continue
+            given = values.get(f.option) if f.option else None
+            if given in (None, "") and f.of is not None:
+                names[f.attr] = f"{names[f.of]}{f.suffix}" if names.get(f.of) else None
+                continue
+            if given is None:
+                default = {OPTION_NAME: f.option, BLOCK_NAME: self.name or f.option}.get(f.default, f.default)
+                if default is REQUIRED:
+                    raise TypeError(f"{self._label()} needs the option '{f.option}': {f.doc}")
+                given = default
+            if f.many:
+                given = given.split() if isinstance(given, str) else list(given or [])
+            elif given is not None and f.of is None:
+                given = f"{given}{f.suffix}"
+            for n in _names(given):
+                if not isinstance(n, str) or not _NAME.fullmatch(n):
+                    raise ValueError(f"{self._label()}: {f.option} is {n!r}, which is not a variable name")
+            names[f.attr] = given
+        return names
+
+    def _input_slot(self, f: InputField, inputs: dict[str, type[TensorWrapper]]) -> tuple[str, Any]:
+        found = self.variables[f.attr]
+        for n in _names(found):
+            if inputs.setdefault(n, f.type) is not f.type:
+                raise ValueError(
+                    f"{self._label()} reads '{n}' as {inputs[n].__name__} and as {f.type.__name__};"
+                    f" give the two variables different names"
+                )
+        return ("names" if f.many else "absent" if found is None else "name", found)
+
+    def _parameter_slot(
+        self, f: ParameterField, values: dict[str, Any], inputs: dict[str, type[TensorWrapper]]
+    ) -> tuple[str, Any]:
+        value = values.get(f.option, f.default)
+        if value is REQUIRED:
+            raise TypeError(f"{self._label()} needs the option '{f.option}': {f.doc}")
+        if not f.many:
+            return self._hold(f.attr, value, f, inputs)
+        items = value if isinstance(value, list | tuple) else [value]
+        return ("all", [self._hold(f"{f.attr}_{i}", v, f, inputs) for i, v in enumerate(items)])
+
+    def _hold(
+        self, attr: str, value: Any, f: ParameterField, inputs: dict[str, type[TensorWrapper]]
+    ) -> tuple[str, Any]:
+        if isinstance(value, Model):
+            if len(value.output_spec) != 1:
+                raise ValueError(
+                    f"{self._label()}: {f.option} is a model with outputs {listing(value.output_spec)};"
+                    f" say which with Wired(variable, model)"
+                )
+            value = Wired(next(iter(value.output_spec)), value)
+        if isinstance(value, str):
+            value = Wired(value)
+        if isinstance(value, Wired):
+            self._wire(value, f, inputs)
+            return ("name", value.variable)
+        typed = _typed_value(value, f, self._label())
+        data = typed.data
+        if isinstance(f, BufferField):
+            self.register_buffer(attr, data)
+        else:
+            self.register_parameter(
+                attr, data if isinstance(data, torch.nn.Parameter) else torch.nn.Parameter(data)
+            )
+        self._kinds[attr] = Kind(f.type, typed.sub_batch_ndim, f.table)
+        return ("buffer" if isinstance(f, BufferField) else "parameter", attr)
+
+    def _wire(self, wire: Wired, f: ParameterField, inputs: dict[str, type[TensorWrapper]]) -> None:
+        variable, provider = wire.variable, wire.provider
+        if not f.promotable:
+            raise ValueError(f"{self._label()}: {f.option} must be a number or a tensor, not '{variable}'")
+        if not _NAME.fullmatch(variable):
+            raise ValueError(
+                f"{self._label()}: {f.option} is '{variable}', neither a number nor a variable name"
+            )
+        if inputs.setdefault(variable, f.type) is not f.type:
+            raise ValueError(
+                f"{self._label()}: {f.option} needs a {f.type.__name__},"
+                f" but '{variable}' is read as {inputs[variable].__name__}"
+            )
+        if provider is not None:
+            made = provider.output_spec.get(variable)
+            if made is None:
+                raise ValueError(
+                    f"{self._label()}: {provider._label()} has no output '{variable}'"
+                    f"{did_you_mean(variable, provider.output_spec)}"
+                )
+            self.providers.append(provider)
+
+    # ---------------------------------------------------------------- evaluation
+
+    def evaluate(
+        self, values: Mapping[str, TensorWrapper], context: Context = DEFAULT
+    ) -> dict[str, TensorWrapper]:
+        """Outputs by name from typed inputs by name, unchecked: what compositions and solvers call."""
+        result = self.forward(*[self._argument(slot, values, context) for slot in self._slots])
+        results = result if isinstance(result, tuple) else (result,)
+        if len(results) != len(self.output_spec):
+            raise TypeError(
+                f"{self._label()}.forward returned {len(results)} values; it declares {len(self.output_spec)}"
+            )
+        for (variable, kind), value in zip(self.output_spec.items(), results, strict=True):
+            if not isinstance(value, kind):
+                raise TypeError(
+                    f"{self._label()}.forward returned a {type(value).__name__} for '{variable}',"
+                    f" which is declared as {kind.__name__}"
+                )
+        return dict(zip(self.output_spec, results, strict=True))
+
+    def _argument(self, slot: tuple[str, Any], values: Mapping[str, TensorWrapper], context: Context) -> Any:
+        how, what = slot
+        if how == "name":
+            return values[what]
+        if how == "parameter":
+            return self._kinds[what].wrap(context.value_of(self._parameters[what]))  # type: ignore[arg-type]
+        if how == "names":
+            return tuple([values[n] for n in what])
+        if how == "all":
+            return tuple([self._argument(s, values, context) for s in what])
+        if how == "buffer":
+            return self._kinds[what].wrap(self._buffers[what])  # type: ignore[arg-type]
+        return None
+
+    def __call__(self, *inputs: Any) -> Any:
+        """Outputs from inputs in the order of ``input_spec``: one typed tensor, or a tuple of them."""
+        if len(inputs) != len(self.input_spec):
+            missing = list(self.input_spec)[len(inputs) :]
+            raise TypeError(
+                f"{self._label()} takes {len(self.input_spec)} inputs ({listing(self.input_spec)}), got {len(inputs)}"
+                + (f"; missing: {listing(missing)}" if missing else "")
+            )
+        values = tuple(self.call_by_name(dict(zip(self.input_spec, inputs, strict=True))).values())
+        return values[0] if len(values) == 1 and not self.RETURNS_TUPLE else values
+
+    def call_by_name(self, values: Mapping[str, Any]) -> dict[str, TensorWrapper]:
+        """Outputs by name from inputs by name; raw tensors and numbers are wrapped, extra names ignored.
+
+        Raises :class:`~neml2.errors.MissingVariable` (a ``KeyError``) when an input is missing and
+        :class:`TypeError` for a wrong tensor type or when dtypes are mixed.
+        """
+        return self.evaluate(self.typed_inputs(values))
+
+    def typed_inputs(self, values: Mapping[str, Any]) -> dict[str, TensorWrapper]:
+        """The inputs of the model as typed tensors, checked for presence, kind and dtype."""
+        typed: dict[str, TensorWrapper] = {}
+        for variable, kind in self.input_spec.items():
+            if variable in values:
+                typed[variable] = as_typed(values[variable], kind, f"{self._label()}: input '{variable}'")
+            elif variable not in self.optional_inputs:
+                raise MissingVariable(
+                    f"{self._label()} needs the input '{variable}' ({kind.__name__}){did_you_mean(variable, values)};"
+                    f" got {listing(values)}"
+                )
+        self._check_dtypes(typed)
+        return typed
+
+    def _check_dtypes(self, values: Mapping[str, TensorWrapper]) -> None:
+        seen: dict[torch.dtype, str] = {}
+        for variable, value in values.items():
+            seen.setdefault(value.data.dtype, f"input '{variable}'")
+        for n, p in self.named_parameters():
+            seen.setdefault(p.dtype, f"parameter '{n}'")
+        if len(seen) > 1:
+            (a, first), (b, second) = list(seen.items())[:2]
+            raise TypeError(
+                f"{self._label()}: {first} is {a} but {second} is {b}; convert one, e.g. with .to({a})"
+            )
+
+    def batch_shape(self, values: Mapping[str, TensorWrapper], context: Context = DEFAULT) -> torch.Size:
+        """The dynamic batch to which the inputs and all parameters broadcast."""
+        shapes = [v.dynamic_batch_shape for v in values.values()]
+        for module in self.modules():
+            if isinstance(module, Model):
+                for attr, kind in module._kinds.items():
+                    data = module._parameters.get(attr)
+                    if data is not None:
+                        shapes.append(kind.batch_shape(context.value_of(data).shape))
+        return torch.broadcast_shapes(*shapes)
+
+    # ---------------------------------------------------------------- derivatives
+
+    def jvp(
+        self, inputs: Mapping[str, Any], tangents: Mapping[str, Any]
+    ) -> tuple[dict[str, TensorWrapper], dict[str, TensorWrapper]]:
+        """Outputs and their directional derivatives, both by name; missing tangents are zero."""
+        return derivatives.jvp(self, self.typed_inputs(inputs), tangents)
+
+    def jacobian(
+        self, inputs: Mapping[str, Any]
+    ) -> tuple[dict[str, TensorWrapper], dict[str, dict[str, Tensor]]]:
+        """Outputs by name, and ``J[out][in]`` with shape ``(*batch, *out_sub, *in_sub, *out_base, *in_base)``."""
+        return derivatives.jacobian(self, self.typed_inputs(inputs))
+
+    def param_jacobian(
+        self, inputs: Mapping[str, Any], params: Sequence[str] | None = None
+    ) -> tuple[dict[str, torch.Tensor], dict[str, dict[str, torch.Tensor]]]:
+        """Raw outputs by name, and ``P[out][param]`` with shape ``(*batch, *out_base, *param_base)``."""
+        return derivatives.param_jacobian(self, self.typed_inputs(inputs), self._named(params))
+
+    def param_vjp(
+        self, inputs: Mapping[str, Any], cotangents: Mapping[str, Any], params: Sequence[str] | None = None
+    ) -> dict[str, torch.Tensor]:
+        """Gradient of the sum of ``<cotangent, output>`` for each parameter, in the parameter's own shape."""
+        return derivatives.param_vjp(self, self.typed_inputs(inputs), cotangents, self._named(params))
+
+    # ---------------------------------------------------------------- parameters
+
+    def _named(self, params: Sequence[str] | None) -> dict[str, torch.nn.Parameter]:
+        known = dict(self.named_parameters())
+        return known if params is None else {n: self._known(n, known) for n in params}
+
+    def _known(self, name: str, known: Mapping[str, torch.nn.Parameter]) -> torch.nn.Parameter:
+        if name not in known:
+            raise MissingVariable(
+                f"{self._label()} has no parameter '{name}'{did_you_mean(name, known)};"
+                f" its parameters are {listing(known)}"
+            )
+        return known[name]
+
+    def _owner(self, name: str) -> tuple[Model, str]:
+        self._known(name, dict(self.named_parameters()))
+        path, _, attr = name.rpartition(".")
+        return self.get_submodule(path), attr  # type: ignore[return-value]
+
+    @property
+    def parameter_base_shapes(self) -> dict[str, list[int]]:
+        """The base shape of every parameter, by qualified name."""
+        owners = {n: self._owner(n) for n, _ in self.named_parameters()}
+        return {n: list(owner._kinds[attr].type.BASE_SHAPE) for n, (owner, attr) in owners.items()}
+
+    def set_parameter(self, name: str, value: Any) -> None:
+        """Change a parameter by its qualified name.
+
+        In place, keeping the ``torch.nn.Parameter``, when the value broadcasts into its shape; otherwise the
+        parameter is replaced by a new one of the value's shape with the same ``requires_grad``.
+        """
+        owner, attr = self._owner(name)
+        old = owner._parameters[attr]
+        assert old is not None
+        typed = as_typed(value, owner._kinds[attr].type, f"parameter '{name}'")
+        data = typed.data.detach().to(old)
+        try:
+            fits = torch.broadcast_shapes(data.shape, old.shape) == old.shape
+        except RuntimeError:
+            fits = False
+        if fits:
+            with torch.no_grad():
+                old.copy_(data)
+        else:
+            setattr(owner, attr, torch.nn.Parameter(data.clone(), requires_grad=old.requires_grad))
+
+    def get_parameter(self, target: str) -> torch.nn.Parameter:
+        """The ``torch.nn.Parameter`` of that qualified name."""
+        return self._known(target, dict(self.named_parameters(remove_duplicate=False)))
+
+    def __getattr__(self, name: str) -> Any:
+        kinds = self.__dict__.get("_kinds", {})
+        if name in kinds:
+            store = self._parameters if name in self._parameters else self._buffers
+            return kinds[name].wrap(store[name])
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            known = [*kinds, *self._modules, *(a for a in self.__dict__ if not a.startswith("_"))]
+            raise AttributeError(
+                f"{self._label()} has no attribute '{name}'{did_you_mean(name, known)}"
+            ) from None
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        kinds = self.__dict__.get("_kinds", {})
+        if name in kinds and not isinstance(value, torch.nn.Parameter) and name in self._parameters:
+            value = as_typed(value, kinds[name].type, f"{self._label()}.{name}").data
+            if not isinstance(value, torch.nn.Parameter):
+                value = torch.nn.Parameter(value)
+        if name in kinds and isinstance(value, torch.Tensor):
+            kinds[name].type(value, kinds[name].sub_batch_ndim)  # checks the base shape
+        super().__setattr__(name, value)
+
+    # ---------------------------------------------------------------- looks
+
+    def _label(self) -> str:
+        name = self.__dict__.get("name", "")
+        return f"{type(self).__name__} '{name}'" if name else type(self).__name__
+
+    def __str__(self) -> str:
+        return self._label()
+
+    def __repr__(self) -> str:
+        rows = [
+            ("inputs", [f"{n} ({t.__name__})" for n, t in self.input_spec.items()]),
+            ("outputs", [f"{n} ({t.__name__})" for n, t in self.output_spec.items()]),
+            ("models", [str(m) for m in self.children() if isinstance(m, Model)]),
+            ("parameters", [f"{n} = {_brief(p)}" for n, p in self.named_parameters()]),
+        ]
+        lines = [f"  {title + ':':<12}{', '.join(words)}" for title, words in rows if words]
+        return "\n".join([self._label(), *lines])
+
+
+def for_types(model: type[Model], *kinds: type[TensorWrapper]) -> None:
+    """Put a type-generic model into the catalogue, once for each of the tensor types."""
+    for kind in kinds:
+        model.__class_getitem__(kind)
+
+
+def as_typed(value: Any, kind: type[TensorWrapper], what: str) -> TensorWrapper:
+    """``value`` as a ``kind``: typed already, a raw tensor, or (for a Scalar) a number.
+
+    Raises :class:`TypeError` for another tensor type or an object that is no tensor.
+    """
+    if isinstance(value, TensorWrapper):
+        if type(value) is not kind:
+            raise TypeError(f"{what} is a {type(value).__name__}, but a {kind.__name__} is expected")
+        return value
+    if isinstance(value, torch.Tensor):
+        try:
+            return kind(value)
+        except ValueError as error:
+            raise ValueError(f"{what}: {error}") from None
+    if kind is Scalar and isinstance(value, int | float):
+        return Scalar(float(value))
+    if hasattr(value, "__array__") or isinstance(value, list | tuple):
+        return kind(torch.as_tensor(value, dtype=torch.float64))
+    raise TypeError(f"{what} is a {type(value).__name__}; give a {kind.__name__} or a torch.Tensor")
+
+
+def _typed_value(value: Any, f: ParameterField, owner: str) -> TensorWrapper:
+    """A parameter's value from numbers, a tensor or a typed tensor, checked for its range."""
+    kind = f.type
+    if isinstance(value, TensorWrapper | torch.Tensor):
+        typed = as_typed(value, kind, f"{owner}: {f.option}")
+        if not typed.data.is_floating_point():
+            typed = typed.to(torch.float64)
+    else:
+        data = torch.as_tensor(value, dtype=torch.float64)
+        if kind.BASE_NDIM and data.ndim <= 1:
+            if data.numel() != math.prod(kind.BASE_SHAPE):
+                raise ValueError(
+                    f"{owner}: {f.option} needs the {math.prod(kind.BASE_SHAPE)} components of a {kind.__name__}, got {data.numel()}"
+                )
+            data = data.reshape(kind.BASE_SHAPE)
+        typed = kind(data)
+    check_number(typed.data.detach().flatten().tolist(), f, owner)
+    return typed
+
+
+def _checked_option(value: Any, f: OptionField, owner: str) -> Any:
+    if f.many:
+        value = value.split() if isinstance(value, str) else list(value)
+    for item in value if f.many else [value]:
+        if f.choices and item not in f.choices:
+            raise ValueError(
+                f"{owner}: {f.option} is '{item}', not one of {listing(f.choices)}{did_you_mean(str(item), f.choices)}"
+            )
+        if f.within is not None:
+            check_number(item, f, owner)
+        wanted = f.type if isinstance(f.type, type) else object
+        if wanted is float and isinstance(item, int):
+            wanted = int
+        if wanted in (bool, int, float, str) and (
+            not isinstance(item, wanted) or (isinstance(item, bool) and wanted is not bool)
+        ):
+            raise TypeError(f"{owner}: {f.option} is {item!r}, but a {f.type.__name__} is expected")
+    return value
+
+
+def _bind(f: Field, kind: type[TensorWrapper]) -> Field:
+    return type(f)(**{**vars(f), "type": kind})
+
+
+def _names(found: Any) -> Iterable[str]:
+    return () if found is None else (found,) if isinstance(found, str) else found
+
+
+def _brief(p: torch.Tensor) -> str:
+    return f"{p.item():g}" if p.numel() == 1 else f"tensor{tuple(p.shape)}"

@@ -1,0 +1,154 @@
+"""Vectors and matrices in groups of unknowns, and the solvers' view of them.
+
+A *dense* group is one flat vector ``(*batch, n)``. A *block* group keeps its sub-batch as batch axes,
+``(*batch, *sites, n)``, and two block groups with the same sites are coupled site by site only. So the
+coupling of row group i and column group j is
+
+======== ======== ========================== =====================
+row      column   shape                      meaning
+======== ======== ========================== =====================
+dense    dense    ``(*batch, n, m)``         matrix
+block    block    ``(*batch, *sites, n, m)`` one matrix per site
+block    dense    ``(*batch, *sites, n, m)`` a row of matrices each
+dense    block    ``(*batch, *sites, n, m)`` summed over the sites
+======== ======== ========================== =====================
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+
+Vector = list[torch.Tensor]  # one tensor per group
+
+
+@dataclass(frozen=True)
+class Group:
+    """A group of variables: its flat length, and the shape of its sites (``()`` for a dense group)."""
+
+    size: int
+    sites: tuple[int, ...] = ()
+    sizes: tuple[int, ...] = ()  # the flat length of each of its variables
+
+    @property
+    def length(self) -> int:
+        """Number of scalars of one point."""
+        return self.size * math.prod(self.sites)
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """A matrix in groups; ``blocks[i][j]`` couples residual group i to unknown group j."""
+
+    blocks: list[list[torch.Tensor]]
+    rows: tuple[Group, ...]
+    columns: tuple[Group, ...]
+    batch: torch.Size
+
+    def dense(self) -> torch.Tensor:
+        """All groups in one matrix ``(*batch, n, n)``, sites folded in."""
+        rows = [
+            torch.cat([self._folded(i, j) for j in range(len(self.columns))], -1)
+            for i in range(len(self.rows))
+        ]
+        return torch.cat(rows, -2)
+
+    def _folded(self, i: int, j: int) -> torch.Tensor:
+        row, column, block = self.rows[i], self.columns[j], self.blocks[i][j]
+        nb = len(self.batch)
+        if not row.sites and not column.sites:
+            return block
+        block = block.reshape(*self.batch, -1, row.size, column.size)  # (*batch, sites, n, m)
+        if row.sites and column.sites:
+            sites = block.shape[nb]
+            spread = torch.eye(sites, dtype=block.dtype, device=block.device)
+            block = block.unsqueeze(nb + 1) * spread[:, :, None, None]  # (*batch, sites, sites, n, m)
+            block = block.transpose(-3, -2)
+            return block.reshape(*self.batch, row.length, column.length)
+        if row.sites:
+            return block.reshape(*self.batch, row.length, column.size)
+        return block.transpose(-3, -2).reshape(*self.batch, row.size, column.length)
+
+    def transposed(self) -> Matrix:
+        """The transpose, groups and all."""
+        blocks = [
+            [self.blocks[i][j].transpose(-1, -2) for i in range(len(self.rows))]
+            for j in range(len(self.columns))
+        ]
+        return Matrix(blocks, self.columns, self.rows, self.batch)
+
+
+def joined(vector: Vector, groups: Sequence[Group], batch: torch.Size) -> torch.Tensor:
+    """All groups one behind the other: ``(*batch, n)``."""
+    if len(vector) == 1 and not groups[0].sites:
+        return vector[0]
+    return torch.cat([v.reshape(*batch, g.length) for v, g in zip(vector, groups, strict=True)], -1)
+
+
+def parted(flat: torch.Tensor, groups: Sequence[Group], batch: torch.Size) -> Vector:
+    """The inverse of :func:`joined`."""
+    parts = flat.split([g.length for g in groups], -1)
+    return [p.reshape(*batch, *g.sites, g.size) for p, g in zip(parts, groups, strict=True)]
+
+
+def squared_norm(vector: Vector, batch: torch.Size) -> torch.Tensor:
+    """Sum of the squares of all entries of each point, ``(*batch)``."""
+    total = torch.zeros((), dtype=vector[0].dtype, device=vector[0].device)
+    for v in vector:
+        total = total + (v * v).reshape(*batch, -1).sum(-1)
+    return total
+
+
+class Factor(Protocol):
+    """A linear system that is ready to be solved, once or many times."""
+
+    @property
+    def singular(self) -> torch.Tensor:
+        """Which points have no solution, boolean ``(*batch)``."""
+
+    def solve(self, b: Vector) -> Vector:
+        """Solve for one right-hand side."""
+
+    def solve_transposed(self, b: Vector) -> Vector:
+        """Solve the transposed system."""
+
+
+class LinearSolver(Protocol):
+    """Prepares linear systems; ``previous`` is what it made in the last Newton iteration of the same solve."""
+
+    def factor(self, matrix: Matrix, previous: Factor | None = None) -> Factor:
+        """Prepare ``matrix``. Raises :class:`ValueError` for groups that the method does not take."""
+
+
+class Linearisation(Protocol):
+    """A residual and, on demand, its Jacobian at the same unknowns."""
+
+    residual: Vector
+
+    def jacobian(self) -> Matrix:
+        """The Jacobian there."""
+
+
+class Problem(Protocol):
+    """What Newton's method needs to know."""
+
+    @property
+    def batch(self) -> torch.Size:
+        """The dynamic batch."""
+
+    @property
+    def residual_names(self) -> tuple[str, ...]:
+        """Names of the residual variables, for messages."""
+
+    def linearise(self, unknowns: Vector) -> Linearisation:
+        """The residual at ``unknowns``, ready to be differentiated."""
+
+    def residual(self, unknowns: Vector) -> Vector:
+        """The residual alone."""
+
+    def worst(self, residual: Vector) -> torch.Tensor:
+        """Index into ``residual_names`` of the variable with the largest entry, ``(*batch)``."""

@@ -1,0 +1,175 @@
+"""Newton's method for many points at once, each of which converges, fails and stops on its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+
+from neml2.fields import Dependency, Option, setting
+from neml2.registry import register
+from neml2.solvers.blocks import Factor, LinearSolver, Problem, Vector, squared_norm
+from neml2.solvers.direct import DenseLU
+from neml2.solvers.status import Solution, Status
+
+Globalise = Callable[[Problem, Vector, Vector, torch.Tensor, torch.Tensor], Vector]
+
+
+@register
+@dataclass(frozen=True)
+class Newton:
+    r"""Newton's method with full steps.
+
+    A point has converged when :math:`|r| <` ``abs_tol``, or when :math:`|r| <` ``rel_tol`` :math:`|r_0|` and
+    one more step has been taken: the residual at the guess says nothing about the size of the error, and the
+    extra step, which converges quadratically, makes the answer independent of the guess.
+
+    Converged points are frozen, so that a point's answer does not depend on its neighbours.
+    """
+
+    SECTION: ClassVar[str] = "Solvers"
+
+    linear_solver: LinearSolver = setting(
+        Dependency("Solvers", "Solver of the linear systems", default=DenseLU())
+    )
+    abs_tol: float = setting(
+        Option("Norm of the residual below which a point has converged", default=1e-10, within="[0, 1)")
+    )
+    rel_tol: float = setting(
+        Option("Norm relative to that of the first residual", default=1e-8, within="[0, 1)")
+    )
+    max_its: int = setting(Option("Largest number of steps", default=25, within="[1, 100000]"))
+    substep_del_tol: float = setting(
+        Option("Accepted for NEML2 files; substeps use the same test", default=1e-6, within="[0, 1)")
+    )
+
+    def solve(self, problem: Problem, guess: Vector) -> Solution:
+        """Solve from ``guess``; failure is a status of the solution, not an exception."""
+        return _newton(problem, guess, self, lambda _p, u, du, _n, _a: _plus(u, du, 1.0))
+
+
+@register
+@dataclass(frozen=True)
+class NewtonWithLineSearch:
+    r"""Newton's method whose step is cut back until the residual has decreased enough.
+
+    With :math:`g(\alpha) = |r(u + \alpha\,\Delta u)|^2`, a step is accepted when
+
+    .. math:: g(\alpha) \le (1 - 2 c \alpha)\, g(0) \quad\text{(BACKTRACKING: Armijo's rule with the exact slope)}
+
+    or :math:`g(\alpha) \le (1 - c \alpha)\, g(0)` (STRONG_WOLFE), or when it meets ``abs_tol``. Nocedal and
+    Wright, Numerical Optimization, sections 3.1 and 11.2. When no trial is accepted the last one is used.
+    """
+
+    SECTION: ClassVar[str] = "Solvers"
+
+    linear_solver: LinearSolver = setting(
+        Dependency("Solvers", "Solver of the linear systems", default=DenseLU())
+    )
+    abs_tol: float = setting(
+        Option("Norm of the residual below which a point has converged", default=1e-10, within="[0, 1)")
+    )
+    rel_tol: float = setting(
+        Option("Norm relative to that of the first residual", default=1e-8, within="[0, 1)")
+    )
+    max_its: int = setting(Option("Largest number of steps", default=25, within="[1, 100000]"))
+    substep_del_tol: float = setting(
+        Option("Accepted for NEML2 files; substeps use the same test", default=1e-6, within="[0, 1)")
+    )
+    linesearch_type: str = setting(
+        Option("Rule of acceptance", default="BACKTRACKING", choices=("BACKTRACKING", "STRONG_WOLFE"))
+    )
+    max_linesearch_iterations: int = setting(
+        Option("Largest number of trials, less one", default=10, within="[1, 1000]")
+    )
+    linesearch_cutback: float = setting(
+        Option("Factor by which a rejected step is divided", default=2.0, within="(1, inf)")
+    )
+    linesearch_stopping_criteria: float = setting(
+        Option("The constant c of the rule", default=1e-3, within="[0, 1)")
+    )
+    check_negative_criterion: bool = setting(
+        Option("Accepted for NEML2 files; the exact slope is never positive", default=False)
+    )
+
+    def solve(self, problem: Problem, guess: Vector) -> Solution:
+        """Solve from ``guess``; failure is a status of the solution, not an exception."""
+        return _newton(problem, guess, self, self._search)
+
+    def _search(
+        self, problem: Problem, u: Vector, du: Vector, norm: torch.Tensor, active: torch.Tensor
+    ) -> Vector:
+        slope = 2.0 if self.linesearch_type == "BACKTRACKING" else 1.0
+        step = torch.ones_like(norm)
+        trial = _plus(u, du, 1.0)
+        for _ in range(self.max_linesearch_iterations - 1):
+            square = squared_norm(problem.residual(trial), problem.batch)
+            enough = (1 - slope * self.linesearch_stopping_criteria * step) * norm * norm
+            accepted = (square <= enough) | (square <= self.abs_tol**2) | ~active
+            if bool(accepted.all()):
+                break
+            step = torch.where(accepted, step, step / self.linesearch_cutback)
+            trial = _plus(u, du, step)
+        return trial
+
+
+def _newton(
+    problem: Problem, guess: Vector, settings: Newton | NewtonWithLineSearch, globalise: Globalise
+) -> Solution:
+    batch = problem.batch
+    u = [v.expand(*batch, *v.shape[len(batch) :]) for v in guess]
+    here = problem.linearise(u)
+    norm = squared_norm(here.residual, batch).sqrt()  # (*batch)
+    first = norm
+    iterations = torch.zeros(batch, dtype=torch.int32, device=norm.device)
+    failed = ~norm.isfinite()
+    singular = torch.zeros_like(failed)
+    small = norm < settings.abs_tol
+    relative = torch.zeros_like(small)
+    active = ~(failed | small)
+    factor: Factor | None = None
+    for _ in range(settings.max_its):
+        if not bool(active.any()):
+            break
+        factor = settings.linear_solver.factor(here.jacobian(), factor)
+        singular = singular | (active & factor.singular)
+        step = factor.solve([-r for r in here.residual])
+        step = [torch.where(_wide(active, s), s, 0.0) for s in step]  # frozen points do not move
+        u = [
+            torch.where(_wide(active, old), new, old)
+            for old, new in zip(u, globalise(problem, u, step, norm, active), strict=True)
+        ]
+        here = problem.linearise(u)
+        norm = torch.where(active, squared_norm(here.residual, batch).sqrt(), norm)
+        iterations = iterations + active
+        failed = failed | (active & ~norm.isfinite())
+        small = norm < settings.abs_tol
+        again = norm < settings.rel_tol * first
+        active = active & ~(failed | small | (relative & again))
+        relative = again
+    converged = ~failed & (small | relative)
+    status = torch.full(batch, Status.MAX_ITERATIONS, dtype=torch.int8, device=norm.device)
+    status = torch.where(failed, int(Status.NOT_FINITE), status)
+    status = torch.where(singular & ~converged, int(Status.SINGULAR), status)
+    status = torch.where(converged, int(Status.CONVERGED), status)
+    return Solution(
+        u,
+        status.to(torch.int8),
+        iterations,
+        norm,
+        first,
+        problem.worst(here.residual),
+        problem.residual_names,
+    )
+
+
+def _plus(u: Vector, du: Vector, step: torch.Tensor | float) -> Vector:
+    if isinstance(step, float):
+        return [a + b for a, b in zip(u, du, strict=True)]
+    return [a + _wide(step, b) * b for a, b in zip(u, du, strict=True)]
+
+
+def _wide(mask: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    return mask.reshape(*mask.shape, *(1,) * (like.ndim - mask.ndim))
