@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import torch
 
@@ -15,11 +15,16 @@ from neml2.derivatives import expand_batch, jacobian_rows
 from neml2.fields import Dependency, FileField, Option, setting
 from neml2.model import Model
 from neml2.registry import did_you_mean, listing, register
-from neml2.solvers.blocks import Group, Matrix, Vector, joined
+from neml2.solvers.blocks import Group, Matrix, Vector
 from neml2.types import TensorWrapper
 
-if TYPE_CHECKING:
-    from neml2.hit.settings import Settings
+
+
+class SubBatches(Protocol):
+    """Knows the declared sub-batch shapes of variables: the ``[Settings]`` of an input file."""
+
+    def sub_batch_shape(self, name: str) -> tuple[int, ...] | None:
+        """The declared shape of ``name``, ``None`` where nothing is declared."""
 
 
 @register
@@ -38,7 +43,7 @@ class NonlinearSystem:
     unknowns: str = setting(Option("Names of the unknowns; groups are separated by ';'"))
     residuals: str = setting(Option("Names of the residuals, '<unknown>_residual' each by default", default=""))
     structure: list[str] = setting(Option("'dense' or 'block' for every group", default=(), many=True))
-    settings: Settings | None = setting(FileField("Settings of the file", type=object))
+    settings: SubBatches | None = setting(FileField("Settings of the file"))
 
     def __post_init__(self) -> None:
         model = self.model
@@ -274,14 +279,6 @@ class ResidualProblem:
             for n in self.residual_names
         ]
         return torch.stack(sizes, -1).argmax(-1)
-
-
-def pack(vector: Vector, layout: Layout, batch: torch.Size) -> torch.Tensor:
-    """All groups of ``vector`` in one tensor ``(*batch, n)``."""
-    return joined(vector, layout.groups, batch)
-
-
-SubBatch = Callable[[str], tuple[int, ...] | None]
 
 
 def unknown_layout(
