@@ -27,7 +27,7 @@ def jacobian_rows(
     Returns tensors ``(n, *batch, *shape)``; ``None`` for an input that ``output`` does not depend on.
     """
     n = output.shape[-1]
-    if not output.requires_grad or n == 0:
+    if not output.requires_grad or n == 0 or not inputs:
         return [None] * len(inputs)
     seeds = torch.eye(n, dtype=output.dtype, device=output.device)
     seeds = seeds.reshape(n, *(1,) * (output.ndim - 1), n).expand(n, *output.shape)
@@ -59,7 +59,7 @@ def expand_batch(value: TensorWrapper, batch: Sequence[int]) -> torch.Tensor:
     """The data of ``value`` with its dynamic batch expanded to ``batch``."""
     inner = value.data.shape[len(value.dynamic_batch_shape) :]
     missing = len(batch) - len(value.dynamic_batch_shape)
-    return value.data.reshape((1,) * missing + tuple(value.data.shape)).expand(*batch, *inner)
+    return value.data.reshape((1,) * missing + tuple(value.data.shape)).expand((*batch, *inner))
 
 
 def flat(value: TensorWrapper) -> torch.Tensor:
@@ -153,7 +153,7 @@ def param_jacobian(
         copies = {
             n: p.detach()
             .reshape((1,) * (len(batch) + len(inner[n]) - p.ndim) + p.shape)
-            .expand(*batch, *inner[n])
+            .expand((*batch, *inner[n]))
             .clone()
             .requires_grad_(True)
             for n, p in params.items()
@@ -170,7 +170,7 @@ def param_jacobian(
             blocks[name] = {
                 n: out.data.new_zeros(*batch, *inside, *inner[n])
                 if row is None
-                else row.movedim(0, len(batch)).reshape(*batch, *inside, *inner[n])
+                else row.movedim(0, len(batch)).reshape((*batch, *inside, *inner[n]))
                 for n, row in zip(copies, rows, strict=True)
             }
     return {n: o.data.detach() for n, o in outputs.items()}, blocks

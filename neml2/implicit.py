@@ -171,7 +171,7 @@ class ImplicitUpdate(Model):
             solution = self.solver.solve(fixed, start)
             converged = solution.converged
             settled = [  # a failed point keeps its guess, which is finite
-                torch.where(converged.reshape(*batch, *(1,) * (v.ndim - len(batch))), v, s)
+                torch.where(converged.reshape((*batch, *(1,) * (v.ndim - len(batch)))), v, s)
                 for v, s in zip(solution.value, start, strict=True)
             ]
         if torch.is_grad_enabled() and any(t.requires_grad for t in inputs.tensors):

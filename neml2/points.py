@@ -18,7 +18,7 @@ def take_data(data: torch.Tensor, batch_ndim: int, batch: torch.Size, index: tor
     if batch_ndim == 0:
         return data  # the same for all points
     inner = data.shape[batch_ndim:]
-    full = data.reshape((1,) * (len(batch) - batch_ndim) + tuple(data.shape)).expand(*batch, *inner)
+    full = data.reshape((1,) * (len(batch) - batch_ndim) + tuple(data.shape)).expand((*batch, *inner))
     return full.reshape(-1, *inner)[index]  # (points, *inner)
 
 
@@ -55,7 +55,7 @@ def put(value: TensorWrapper, batch: torch.Size, index: torch.Tensor, new: Tenso
     inner = value.data.shape[len(value.dynamic_batch_shape) :]
     full = expand_batch(value, batch).reshape(-1, *inner)
     points = expand_batch(new, torch.Size(index.shape))
-    data = full.index_put((index,), points).reshape(*batch, *inner)
+    data = full.index_put((index,), points).reshape((*batch, *inner))
     return type(value)._new(data, value.sub_batch_ndim)
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from neml2 import registry
-from neml2.models import common
+from neml2.models import common, solid_mechanics
 
-__all__ = ["common"]
+__all__ = ["common", "solid_mechanics"]
 
 
 def __getattr__(name: str) -> Any:

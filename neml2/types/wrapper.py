@@ -83,6 +83,11 @@ class TensorWrapper:
     def __repr__(self) -> str:
         return f"{type(self).__name__}(data={self.data!r}, sub_batch_ndim={self.sub_batch_ndim})"
 
+    @classmethod
+    def _new(cls, data: torch.Tensor, sub_batch_ndim: int = 0) -> Self:
+        """The unchecked constructor, for results whose shape is known to be right."""
+        return wrap(cls, data, sub_batch_ndim)
+
     # --- shape, dtype, device -------------------------------------------------------------------------------
 
     @property
@@ -146,8 +151,9 @@ class TensorWrapper:
         return wrap(type(self), self.data.clone(), self.sub_batch_ndim)
 
 
-_set_data = TensorWrapper.data.__set__  # type: ignore[attr-defined]  # the slots, past the refusing __setattr__
-_set_sub_batch_ndim = TensorWrapper.sub_batch_ndim.__set__  # type: ignore[attr-defined]
+# the slots, past the refusing __setattr__
+_set_data = TensorWrapper.__dict__["data"].__set__
+_set_sub_batch_ndim = TensorWrapper.__dict__["sub_batch_ndim"].__set__
 _allocate = object.__new__
 
 

@@ -1,0 +1,29 @@
+"""Elasticity, plasticity and viscoplasticity of solids."""
+
+from neml2.models.solid_mechanics import (
+    annealing,
+    elastic_constants,
+    elasticity,
+    elasticity_tensors,
+    flow_rules,
+    isotropic_hardening,
+    kinematic_hardening,
+    kocks_mecking,
+    porous_plasticity,
+    radial_return,
+    yield_functions,
+)
+
+__all__ = [
+    "annealing",
+    "elastic_constants",
+    "elasticity",
+    "elasticity_tensors",
+    "flow_rules",
+    "isotropic_hardening",
+    "kinematic_hardening",
+    "kocks_mecking",
+    "porous_plasticity",
+    "radial_return",
+    "yield_functions",
+]
