@@ -7,7 +7,7 @@ from typing import Any, TypeVar, overload
 
 import torch
 
-from .kinds import R2, SQRT2, SR2, SSR4, WR2, Vec, sum6
+from .kinds import R2, SQRT2, SR2, SSR4, WR2, Vec, sum_last
 from .primitive import PrimitiveTensor, Scalar
 from .tensor import Tensor, TensorBaseView
 from .wrapper import TensorWrapper, aligned, aligned_pair, wrap
@@ -62,7 +62,7 @@ def _vol(x: torch.Tensor) -> torch.Tensor:
 def norm_sq(a: SR2 | Vec) -> Scalar:
     """The sum of the squared stored components."""
     expect(a, (SR2, Vec), "norm_sq")
-    return wrap(Scalar, sum_components(a.data * a.data, 1), a.sub_batch_ndim)
+    return wrap(Scalar, sum_last(a.data * a.data), a.sub_batch_ndim)
 
 
 @overload
@@ -77,13 +77,13 @@ def norm(a: Any, eps: float = 0.0) -> Any:
     if isinstance(a, TensorBaseView):
         return a.norm(eps)
     expect(a, (SR2, Vec), "norm")
-    return wrap(Scalar, _norm(sum_components(a.data * a.data, 1), eps), a.sub_batch_ndim)
+    return wrap(Scalar, _norm(sum_last(a.data * a.data), eps), a.sub_batch_ndim)
 
 
 def unit(a: V, eps: float = 0.0) -> V:
-    """a / norm(a, eps); zero, with zero derivative, where the norm is zero."""
+    """A / norm(a, eps); zero, with zero derivative, where the norm is zero."""
     expect(a, (SR2, Vec), "unit")
-    square = sum_components(a.data * a.data, 1)[..., None]
+    square = sum_last(a.data * a.data)[..., None]
     if eps:
         return wrap(type(a), a.data / torch.sqrt(square + eps), a.sub_batch_ndim)
     zero = square == 0
@@ -98,19 +98,6 @@ def _norm(square: torch.Tensor, eps: float) -> torch.Tensor:
     return torch.where(zero, 0.0, torch.sqrt(torch.where(zero, 1.0, square)))
 
 
-def sum_components(x: torch.Tensor, base_ndim: int) -> torch.Tensor:
-    """Sum over the last axes, in an order that does not depend on memory layout."""
-    for _ in range(base_ndim):
-        size = x.shape[-1]
-        if size == 6:
-            x = sum6(x)
-        elif size == 4:
-            x = (x[..., :2] + x[..., 2:]).sum(-1)
-        else:
-            x = x.sum(-1)
-    return x
-
-
 # --- products -------------------------------------------------------------------------------------------------
 
 
@@ -121,7 +108,7 @@ def inner(a: Q, b: Q) -> Scalar:
             f"inner got a {type(a).__name__} and a {type(b).__name__}; give two values of one type."
         )
     x, y, n = aligned_pair(a, b)
-    return wrap(Scalar, sum_components(x * y, a.BASE_NDIM), n)
+    return wrap(Scalar, sum_last(x * y, a.BASE_NDIM) if a.BASE_NDIM else x * y, n)
 
 
 def dot(a: Q, b: Q) -> Scalar:
@@ -175,7 +162,7 @@ def det(a: R2 | SR2) -> Scalar:
 def inv(a: S) -> S:
     """The inverse, by cofactors; inf or NaN for a singular tensor."""
     expect(a, (R2, SR2), "inv")
-    if type(a) is SR2:
+    if isinstance(a, SR2):
         A, B, C, D, E, F = _cofactors(a)
         xx, _, _, _, xz, xy = _true_components(a.data)
         d = xx * A + xy * B + xz * C

@@ -56,7 +56,7 @@ def heaviside(a: P) -> P:
 
 
 def macaulay(a: P) -> P:
-    """a heaviside(a), the positive part; its derivative is heaviside(a)."""
+    """A heaviside(a), the positive part; its derivative is heaviside(a)."""
     _typed(a, "macaulay")
     return wrap(type(a), a.data * ((torch.sign(a.data) + 1) / 2), a.sub_batch_ndim)
 
@@ -73,13 +73,13 @@ def clamp(a: P, lo: float | None = None, hi: float | None = None) -> P:
 
 
 def gt(a: P, b: Any) -> P:
-    """a > b by components, boolean data in the type of ``a``."""
+    """A > b by components, boolean data in the type of ``a``."""
     x, y, n = _compared(a, b, "gt")
     return wrap(type(a), x > y, n)
 
 
 def lt(a: P, b: Any) -> P:
-    """a < b by components, boolean data in the type of ``a``."""
+    """A < b by components, boolean data in the type of ``a``."""
     x, y, n = _compared(a, b, "lt")
     return wrap(type(a), x < y, n)
 
@@ -168,14 +168,14 @@ def _multiplied_out(x: torch.Tensor, n: int) -> torch.Tensor:
 
 
 def _pow_tensor(x: torch.Tensor, n: torch.Tensor) -> torch.Tensor:
-    zero = x == 0
-    size = torch.exp(n * torch.log(torch.where(zero, 1.0, torch.abs(x))))
-    remainder = n - 2 * torch.floor(n / 2)  # 0 or 1 for an integral n
-    integral = (remainder == 0) | (remainder == 1)
-    signed = size * torch.where(remainder == 1, -1.0, 1.0)
-    y = torch.where(x < 0, torch.where(integral, signed, math.nan), size)
+    zero, negative = x == 0, x < 0
+    size = torch.exp(n * torch.log(torch.abs(torch.where(zero, 1.0, x))))
+    remainder = torch.remainder(n, 2)
+    fraction = remainder * (remainder - 1)  # 0 for an integral n
+    y = torch.where(negative & (remainder == 1), -size, size)
+    y = torch.where(negative & (fraction != 0), math.nan, y)
+    at_zero = torch.exp(-1e37 * n.detach())  # 0, 1 or inf for n > 0, n = 0, n < 0, of any floating type
     # x and x*x carry the derivatives at zero that do not vanish
-    at_zero = torch.where(n < 0, math.inf, torch.where(n == 0, 1.0, torch.where(n > 0, 0.0, n)))
     at_zero = torch.where(n == 1, x, torch.where(n == 2, x * x, at_zero))
     return torch.where(zero, at_zero, y)
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from .primitive import Device, PrimitiveTensor, Scalar, _refused, join_components
-from .wrapper import aligned_pair, as_tensor, wrap
+from .wrapper import aligned_pair, wrap
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
+    pass
 
 SQRT2 = math.sqrt(2.0)
 _VOIGT = ("xx", "yy", "zz", "yz", "xz", "xy")
@@ -150,10 +150,10 @@ class SSR4(PrimitiveTensor):
     def __matmul__(self, other: Any) -> Any:
         if type(other) is SR2:
             a, b, n = aligned_pair(self, other)
-            return wrap(SR2, sum6(a * b[..., None, :]), n)
+            return wrap(SR2, sum_last(a * b[..., None, :]), n)
         if type(other) is SSR4:
             a, b, n = aligned_pair(self, other)
-            return wrap(SSR4, sum6(a[..., :, None, :] * b.mT[..., None, :, :]), n)
+            return wrap(SSR4, sum_last(a[..., :, None, :] * b.mT[..., None, :, :]), n)
         raise _refused(self, other, "@")
 
 
@@ -230,8 +230,8 @@ class MillerIndex(PrimitiveTensor):
     COMPONENTS = ("h", "k", "l")
 
 
-# The products below are multiplications and sums of at most three terms, whose order torch does not change with
-# memory layout or batch size: a point's result has the same bits alone and in any batch, unlike with matmul.
+# The products below are multiplications and sums in one memory layout, so that torch adds in one order: a point's
+# result has the same bits alone and in any batch, unlike with matmul.
 
 
 def matmul3(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
@@ -239,9 +239,10 @@ def matmul3(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     return (a[..., :, :, None] * b[..., None, :, :]).sum(-2)
 
 
-def sum6(x: torch.Tensor) -> torch.Tensor:
-    """Sum over a last axis of size 6."""
-    return (x[..., :3] + x[..., 3:]).sum(-1)
+def sum_last(x: torch.Tensor, axes: int = 1) -> torch.Tensor:
+    """Sum over the last axes."""
+    x = x.contiguous()
+    return x.sum(-1) if axes == 1 else x.flatten(-axes).sum(-1)
 
 
 def _scale_shear(x: torch.Tensor, factor: float) -> torch.Tensor:

@@ -16,12 +16,11 @@ from .algebra import (
     expect,
     pack_skew,
     pack_sym,
-    sum_components,
     unpack_skew,
     unpack_sym,
 )
 from .elementwise import safe_sqrt
-from .kinds import MRP, R2, SQRT2, SR2, SSR4, WR2, Quaternion, Vec, matmul3, sum6
+from .kinds import MRP, R2, SQRT2, SR2, SSR4, WR2, Quaternion, Vec, matmul3, sum_last
 from .primitive import Device, Scalar
 from .views import sizes_of
 from .wrapper import aligned_pair, wrap
@@ -131,9 +130,9 @@ def _mandel_rotation(p: torch.Tensor, q: torch.Tensor) -> torch.Tensor:
 
 
 def _sandwich6(m: torch.Tensor, c: torch.Tensor, n: torch.Tensor) -> torch.Tensor:
-    """m c n^T for 6x6 matrices."""
-    mc = sum6(m[..., :, None, :] * c.mT[..., None, :, :])
-    return sum6(mc[..., :, None, :] * n[..., None, :, :])
+    """M c n^T for 6x6 matrices."""
+    mc = sum_last(m[..., :, None, :] * c.mT[..., None, :, :])
+    return sum_last(mc[..., :, None, :] * n[..., None, :, :])
 
 
 # --- modified Rodrigues parameters ----------------------------------------------------------------------------
@@ -328,7 +327,7 @@ def from_matrix(R: R2) -> MRP:
     upper = torch.where((w >= x)[..., None], by_w, by_x)
     lower = torch.where((y >= z)[..., None], by_y, by_z)
     q = torch.where((torch.maximum(w, x) >= torch.maximum(y, z))[..., None], upper, lower)
-    q = q / torch.sqrt(sum_components(q * q, 1))[..., None]
+    q = q / torch.sqrt(sum_last(q * q))[..., None]
     return wrap(MRP, _mrp_of_quaternion(q), R.sub_batch_ndim)
 
 
@@ -369,10 +368,10 @@ def quaternion_dist(a: Quaternion, b: Quaternion) -> Scalar:
     expect(a, Quaternion, "quaternion_dist")
     expect(b, Quaternion, "quaternion_dist")
     x, y, n = aligned_pair(a, b)
-    opposite = sum_components(x * y, 1)[..., None] < 0
+    opposite = sum_last(x * y)[..., None] < 0
     chord = x - torch.where(opposite, -y, y)
     # the same angle from the chord: arccos loses half of its digits near 1
-    return wrap(Scalar, 4 * torch.asin(safe_sqrt(sum_components(chord * chord, 1)) / 2), n)
+    return wrap(Scalar, 4 * torch.asin(safe_sqrt(sum_last(chord * chord)) / 2), n)
 
 
 # --- exponential map ------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import torch
 from .wrapper import wrap
 
 if TYPE_CHECKING:
-    from .primitive import PrimitiveTensor
+    pass
 
 T = TypeVar("T")
 
@@ -120,7 +120,7 @@ class ShapedView(RegionView[T]):
             ) from None
 
 
-class DynamicBatchView(ShapedView["PrimitiveTensor"]):
+class DynamicBatchView(ShapedView[Any]):
     """The leading axes, of any number."""
 
     __slots__ = ()
@@ -130,7 +130,7 @@ class DynamicBatchView(ShapedView["PrimitiveTensor"]):
         return wrap(type(self.owner), data, self.owner.sub_batch_ndim)
 
 
-class SubBatchView(ShapedView["PrimitiveTensor"]):
+class SubBatchView(ShapedView[Any]):
     """The axes just left of the base, part of the variable's layout."""
 
     __slots__ = ()
@@ -162,7 +162,7 @@ class SubBatchView(ShapedView["PrimitiveTensor"]):
         return self.retag(0)
 
 
-class BatchView(RegionView["PrimitiveTensor"]):
+class BatchView(RegionView[Any]):
     """Dynamic batch and sub-batch together; index it, or use one of the two parts for everything else."""
 
     __slots__ = ()
@@ -182,7 +182,7 @@ class BatchView(RegionView["PrimitiveTensor"]):
     unsqueeze = squeeze = expand = _ambiguous
 
 
-class BaseView(RegionView["PrimitiveTensor"]):
+class BaseView(RegionView[Any]):
     """The axes fixed by the type."""
 
     __slots__ = ()
