@@ -1,4 +1,4 @@
-"""Typed tensors in Mandel notation and their functions; ``__all__`` is what input-file expressions may name."""
+"""Typed tensors and their functions; ``__all__`` is what input-file expressions may name."""
 
 from .functions import (
     abs,

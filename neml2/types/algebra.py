@@ -33,7 +33,7 @@ def aligned_data(*values: TensorWrapper) -> tuple[list[torch.Tensor], int]:
     return [aligned(w, n) for w in values], n
 
 
-# --- invariants -----------------------------------------------------------------------------------------------
+# --- invariants ---------------------------------------------------------------------------------------------
 
 
 def tr(a: SR2) -> Scalar:
@@ -98,11 +98,11 @@ def _norm(square: torch.Tensor, eps: float) -> torch.Tensor:
     return torch.where(zero, 0.0, torch.sqrt(torch.where(zero, 1.0, square)))
 
 
-# --- products -------------------------------------------------------------------------------------------------
+# --- products -----------------------------------------------------------------------------------------------
 
 
 def inner(a: Q, b: Q) -> Scalar:
-    """The sum over all base components of the products: the double contraction of tensors, the dot product."""
+    """The sum of the products of all components: double contraction of tensors, dot product of vectors."""
     if not isinstance(a, PrimitiveTensor) or type(a) is not type(b):
         raise TypeError(
             f"inner got a {type(a).__name__} and a {type(b).__name__}; give two values of one type."
@@ -132,6 +132,7 @@ def cross(a: Vec, b: Vec) -> Vec:
 
 
 def cross3(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """The cross product over the last axis."""
     a0, a1, a2 = a.unbind(-1)
     b0, b1, b2 = b.unbind(-1)
     return torch.stack([a1 * b2 - a2 * b1, a2 * b0 - a0 * b2, a0 * b1 - a1 * b0], -1)
@@ -145,7 +146,7 @@ def outer(a: SR2, b: SR2) -> SSR4:
     return wrap(SSR4, x[..., :, None] * y[..., None, :], n)
 
 
-# --- determinant and inverse ----------------------------------------------------------------------------------
+# --- determinant and inverse --------------------------------------------------------------------------------
 
 
 def det(a: R2 | SR2) -> Scalar:
@@ -193,7 +194,7 @@ def _cofactors(a: SR2) -> tuple[torch.Tensor, ...]:
     )
 
 
-# --- packing and unpacking ------------------------------------------------------------------------------------
+# --- packing and unpacking ----------------------------------------------------------------------------------
 
 
 def sym(a: R2) -> SR2:
@@ -221,22 +222,26 @@ def r2_from_wr2(a: WR2) -> R2:
 
 
 def pack_sym(x: torch.Tensor) -> torch.Tensor:
+    """(..., 3, 3) to the Mandel components of its symmetric part, (..., 6)."""
     xx, xy, xz, yx, yy, yz, zx, zy, zz = x.reshape(x.shape[:-2] + (9,)).unbind(-1)
     shear = [(yz + zy) * INV_SQRT2, (xz + zx) * INV_SQRT2, (xy + yx) * INV_SQRT2]
     return torch.stack([xx, yy, zz, *shear], -1)
 
 
 def pack_skew(x: torch.Tensor) -> torch.Tensor:
+    """(..., 3, 3) to the axial vector of its skew part, (..., 3)."""
     _, xy, xz, yx, _, yz, zx, zy, _ = x.reshape(x.shape[:-2] + (9,)).unbind(-1)
     return torch.stack([zy - yz, xz - zx, yx - xy], -1) / 2
 
 
 def unpack_sym(x: torch.Tensor) -> torch.Tensor:
+    """Mandel components (..., 6) to (..., 3, 3)."""
     xx, yy, zz, yz, xz, xy = _true_components(x)
     return torch.stack([xx, xy, xz, xy, yy, yz, xz, yz, zz], -1).reshape(x.shape[:-1] + (3, 3))
 
 
 def unpack_skew(w: torch.Tensor) -> torch.Tensor:
+    """An axial vector (..., 3) to its skew matrix (..., 3, 3)."""
     x, y, z = w.unbind(-1)
     zero = torch.zeros_like(x)
     return torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], -1).reshape(w.shape[:-1] + (3, 3))

@@ -1,7 +1,8 @@
 """Functions of each component: powers, exponentials, trigonometry, switches.
 
 Torch's pow, sinh, cosh and sigmoid round differently in the vector body and in the scalar tail of a loop. The
-versions here are built from operations that do not, so that a point's result is the same alone and in any batch.
+versions here are built from operations that do not, so that a point's result is the same alone and in any
+batch.
 """
 
 from __future__ import annotations
@@ -34,10 +35,10 @@ def _scalar_data(x: Any, who: str) -> torch.Tensor:
     return x.data
 
 
-# --- switches -------------------------------------------------------------------------------------------------
+# --- switches -----------------------------------------------------------------------------------------------
 
 
-def abs(a: P) -> P:
+def abs(a: P) -> P:  # noqa: A001
     """|a|, with derivative 0 at 0."""
     _typed(a, "abs")
     return wrap(type(a), torch.abs(a.data), a.sub_batch_ndim)
@@ -94,7 +95,8 @@ def _compared(a: PrimitiveTensor, b: Any, who: str) -> tuple[torch.Tensor, Any, 
         x, y, n = aligned_pair(a, b)
         return x, over_base(y, a.BASE_NDIM), n
     raise TypeError(
-        f"{who} cannot compare a {type(a).__name__} with a {type(b).__name__}; give the same type, a Scalar or"
+        f"{who} cannot compare a {type(a).__name__} with a {type(b).__name__}; give the same type, a"
+        " Scalar or"
         " a number."
     )
 
@@ -106,7 +108,8 @@ def where(cond: TensorWrapper, a: P, b: P) -> P:
         raise TypeError(f"where got a {type(a).__name__} and a {type(b).__name__}; make both the same type.")
     if type(cond) is not Scalar and type(cond) is not type(a):
         raise TypeError(
-            f"where got a {type(cond).__name__} as condition; give a Scalar or a {type(a).__name__}, as made by gt."
+            f"where got a {type(cond).__name__} as condition; give a Scalar or a {type(a).__name__},"
+            " as made by gt."
         )
     n = max(cond.sub_batch_ndim, a.sub_batch_ndim, b.sub_batch_ndim)
     mask = aligned(cond, n)
@@ -117,15 +120,15 @@ def where(cond: TensorWrapper, a: P, b: P) -> P:
     return wrap(type(a), torch.where(mask, aligned(a, n), aligned(b, n)), n)
 
 
-# --- powers ---------------------------------------------------------------------------------------------------
+# --- powers -------------------------------------------------------------------------------------------------
 
 
-def pow(a: P, n: Any) -> P:
+def pow(a: P, n: Any) -> P:  # noqa: A001
     r"""a\ :sup:`n` by components; ``n`` is a number or a Scalar.
 
-    A negative base needs an integral ``n`` and gives NaN otherwise. At a = 0 the value is 0, 1 or inf for n > 0,
-    n = 0, n < 0; the derivative with respect to a is its limit for n >= 1 and 0 for 0 < n < 1, where the limit is
-    not finite; the derivative with respect to n is 0.
+    A negative base needs an integral ``n`` and gives NaN otherwise. At a = 0 the value is 0, 1 or inf for n
+    > 0, n = 0, n < 0; the derivative with respect to a is its limit for n >= 1 and 0 for 0 < n < 1, where
+    the limit is not finite; the derivative with respect to n is 0.
     """
     _typed(a, "pow")
     if is_number(n):
@@ -186,7 +189,7 @@ def safe_sqrt(x: torch.Tensor) -> torch.Tensor:
     return torch.where(zero, 0.0, torch.sqrt(torch.where(zero, 1.0, x)))
 
 
-# --- functions of a Scalar ------------------------------------------------------------------------------------
+# --- functions of a Scalar ----------------------------------------------------------------------------------
 
 
 def sqrt(a: Scalar) -> Scalar:
@@ -195,6 +198,7 @@ def sqrt(a: Scalar) -> Scalar:
 
 
 def exp(a: Scalar) -> Scalar:
+    """The exponential."""
     return wrap(Scalar, torch.exp(_scalar_data(a, "exp")), a.sub_batch_ndim)
 
 
@@ -204,30 +208,37 @@ def log(a: Scalar) -> Scalar:
 
 
 def log10(a: Scalar) -> Scalar:
+    """The logarithm to base 10."""
     return wrap(Scalar, torch.log10(_scalar_data(a, "log10")), a.sub_batch_ndim)
 
 
 def sin(a: Scalar) -> Scalar:
+    """The sine of an angle in radians."""
     return wrap(Scalar, torch.sin(_scalar_data(a, "sin")), a.sub_batch_ndim)
 
 
 def cos(a: Scalar) -> Scalar:
+    """The cosine of an angle in radians."""
     return wrap(Scalar, torch.cos(_scalar_data(a, "cos")), a.sub_batch_ndim)
 
 
 def tan(a: Scalar) -> Scalar:
+    """The tangent of an angle in radians."""
     return wrap(Scalar, torch.tan(_scalar_data(a, "tan")), a.sub_batch_ndim)
 
 
 def asin(a: Scalar) -> Scalar:
+    """The arcsine, in [-pi/2, pi/2]."""
     return wrap(Scalar, torch.asin(_scalar_data(a, "asin")), a.sub_batch_ndim)
 
 
 def acos(a: Scalar) -> Scalar:
+    """The arccosine, in [0, pi]."""
     return wrap(Scalar, torch.acos(_scalar_data(a, "acos")), a.sub_batch_ndim)
 
 
 def atan(a: Scalar) -> Scalar:
+    """The arctangent, in (-pi/2, pi/2)."""
     return wrap(Scalar, torch.atan(_scalar_data(a, "atan")), a.sub_batch_ndim)
 
 
@@ -244,6 +255,7 @@ def cosh(a: Scalar) -> Scalar:
 
 
 def tanh(a: Scalar) -> Scalar:
+    """The hyperbolic tangent."""
     return wrap(Scalar, torch.tanh(_scalar_data(a, "tanh")), a.sub_batch_ndim)
 
 

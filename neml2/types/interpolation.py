@@ -1,7 +1,7 @@
 """Piecewise linear and bilinear interpolation in tables.
 
-A table keeps its axes just left of the base, as its last sub-batch axes or, without these, its last batch axes.
-The cell is picked by comparisons and a sum in which all terms but one are zero, which is exact.
+A table keeps its axes just left of the base, as its last sub-batch axes or, without these, its last batch
+axes. The cell is picked by comparisons and a sum in which all terms but one are zero, which is exact.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def jvp_linear_interpolation(x: Scalar, X: Scalar, Y: Scalar, dx: Scalar) -> Sca
 def bilinear_interpolation(x1: Scalar, x2: Scalar, X1: Scalar, X2: Scalar, Y: Y_) -> Y_:
     r"""The table ``Y`` over ``X1`` (length N1) and ``X2`` (N2) at ``(x1, x2)``, continued bilinearly outside.
 
-    .. math:: Y_{00} + (Y_{10} - Y_{00}) \xi + (Y_{01} - Y_{00}) \eta + (Y_{11} - Y_{10} - Y_{01} + Y_{00}) \xi \eta
+    .. math:: Y_{00} + (Y_{10}-Y_{00}) \xi + (Y_{01}-Y_{00}) \eta + (Y_{11}-Y_{10}-Y_{01}+Y_{00}) \xi \eta
 
     The axes (N1, N2) of ``Y`` are just left of its base; xi and eta run from 0 to 1 across the cell.
     """
@@ -130,7 +130,8 @@ def _table(w: TensorWrapper, axes: int, rank: int, who: str) -> torch.Tensor:
     front = data.dim() - w.BASE_NDIM - axes
     if front < 0:
         raise ValueError(
-            f"{who} got a table of batch shape {tuple(w.batch_shape)}; give it {axes} table axes left of the base."
+            f"{who} got a table of batch shape {tuple(w.batch_shape)}; give it {axes} table axes left"
+            " of the base."
         )
     if min(data.shape[front : front + axes]) < 2:
         raise ValueError(f"{who} got a table of batch shape {tuple(w.batch_shape)}; give at least two nodes.")

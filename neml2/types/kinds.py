@@ -44,7 +44,7 @@ class R2(PrimitiveTensor):
 
 
 class SR2(PrimitiveTensor):
-    r"""A symmetric second-order tensor in Mandel notation ``(6,)``: :math:`xx, yy, zz, \sqrt2 yz, \sqrt2 xz, \sqrt2 xy`.
+    r"""A symmetric second-order tensor, Mandel ``(6,)``: :math:`xx, yy, zz, \sqrt2 yz, \sqrt2 xz, \sqrt2 xy`.
 
     The double contraction is the plain dot product of the stored components.
     """
@@ -158,7 +158,7 @@ class SSR4(PrimitiveTensor):
 
 
 class MRP(PrimitiveTensor):
-    r"""A rotation as modified Rodrigues parameters ``(3,)``: :math:`r = n \tan(\theta/4)`; zero is the identity."""
+    r"""A rotation, modified Rodrigues parameters ``(3,)``: :math:`n \tan(\theta/4)`; zero is the identity."""
 
     __slots__ = ()
     BASE_SHAPE = (3,)
@@ -190,7 +190,7 @@ class MRP(PrimitiveTensor):
 
     @classmethod
     def from_axis_angle_standard(cls, n: Vec, theta: Scalar) -> MRP:
-        r"""Through the Rodrigues vector :math:`v = n/|n| \tan(\theta/2)`; as `from_axis_angle` for |theta| < pi."""
+        r"""Through :math:`v = n/|n| \tan(\theta/2)`; as `from_axis_angle` for |theta| < pi."""
         from .rotations import from_axis_angle_standard
 
         return from_axis_angle_standard(n, theta)
@@ -230,8 +230,8 @@ class MillerIndex(PrimitiveTensor):
     COMPONENTS = ("h", "k", "l")
 
 
-# The products below are multiplications and sums in one memory layout, so that torch adds in one order: a point's
-# result has the same bits alone and in any batch, unlike with matmul.
+# The products below are multiplications and sums in one memory layout, so that torch adds in one order: a
+# point's result has the same bits alone and in any batch, unlike with matmul.
 
 
 def matmul3(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:

@@ -21,7 +21,8 @@ Device = torch.device | str | None
 class PrimitiveTensor(TensorWrapper):
     """A value of fixed base shape.
 
-    Equal types combine component by component; a `Scalar` operand is applied to every component; numbers scale.
+    Equal types combine component by component; a `Scalar` operand is applied to every component; numbers
+    scale.
     """
 
     __slots__ = ()
@@ -169,7 +170,7 @@ class Scalar(PrimitiveTensor):
         dtype: torch.dtype = torch.float64,
         device: Device = None,
     ) -> Scalar:
-        """``start, start + step, ...`` below ``end``, as a dynamic batch axis; ``arange(end)`` starts at 0."""
+        """``start, start + step, ...`` below ``end`` on a dynamic axis; ``arange(end)`` starts at 0."""
         if end is None:
             start, end = 0, start
         return wrap(cls, torch.arange(start, end, step, dtype=dtype, device=device), 0)
@@ -204,7 +205,8 @@ class Scalar(PrimitiveTensor):
 
 
 def is_number(x: object) -> bool:
-    return isinstance(x, (float, int)) or isinstance(x, numbers.Real)
+    """Whether ``x`` is a real number, of Python or numpy."""
+    return isinstance(x, (float, int, numbers.Real))
 
 
 def over_base(scalar: torch.Tensor, base_ndim: int) -> torch.Tensor:

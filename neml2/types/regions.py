@@ -17,7 +17,7 @@ _REDUCIBLE = (DynamicBatchView, SubBatchView, TensorRegionView)
 _JOINABLE = (DynamicBatchView, SubBatchView, BatchView, TensorRegionView)
 
 
-def sum(view: Any, dims: int | Sequence[int] | None = 0, keepdim: bool = False) -> Any:
+def sum(view: Any, dims: int | Sequence[int] | None = 0, keepdim: bool = False) -> Any:  # noqa: A001
     """The sum over axes of a region; reducing a sub-batch axis lowers the sub-batch rank.
 
     ``dims`` is one axis, several, or ``None`` for all.
@@ -77,9 +77,9 @@ def cat(views: Sequence[Any], dim: int = -1) -> Any:
 
 
 def linspace(start: Any, end: Any, nstep: int, dim: int = 0) -> Any:
-    """``nstep`` points from ``start`` to ``end`` along a new axis of their region; the ends broadcast.
+    r"""``nstep`` points from ``start`` to ``end`` along a new axis of their region; the ends broadcast.
 
-    .. math:: x_i = start + \\frac{i}{nstep - 1} (end - start)
+    .. math:: x_i = start + \frac{i}{nstep - 1} (end - start)
     """
     if isinstance(nstep, bool) or not isinstance(nstep, int):
         raise TypeError(f"linspace got nstep={nstep!r}; give a positive int.")
@@ -133,7 +133,8 @@ def _alike(views: Sequence[Any], kinds: tuple[type, ...], who: str, same_rank: b
             raise TypeError(f"{who} got {first!r} and {v!r}; give one region of one type.")
         if same_rank and v.owner.sub_batch_ndim != first.owner.sub_batch_ndim:
             raise ValueError(
-                f"{who} got sub-batch ranks {first.owner.sub_batch_ndim} and {v.owner.sub_batch_ndim}; make them equal"
+                f"{who} got sub-batch ranks {first.owner.sub_batch_ndim} and"
+                f" {v.owner.sub_batch_ndim}; make them equal"
                 " with .sub_batch.unsqueeze."
             )
     return first

@@ -47,7 +47,7 @@ def _plus_identity(diagonal: torch.Tensor, matrix: torch.Tensor) -> torch.Tensor
     return diagonal[..., None] * torch.eye(3, dtype=matrix.dtype, device=matrix.device) + matrix
 
 
-# --- rotating -------------------------------------------------------------------------------------------------
+# --- rotating -----------------------------------------------------------------------------------------------
 
 
 def rotate(x: X, R: R2) -> X:
@@ -104,7 +104,7 @@ def _pack(kind: type, full: torch.Tensor) -> torch.Tensor:
 def _mandel_rotation(p: torch.Tensor, q: torch.Tensor) -> torch.Tensor:
     """The 6x6 matrix M of S -> sym(p S q^T) in Mandel notation.
 
-    M_IJ = f_I f_J (p_ik q_jl + p_il q_jk + p_jk q_il + p_jl q_ik)/4 for I = ij, J = kl, f = 1 (normal), sqrt 2 (shear).
+    M_IJ = f_I f_J (p_ik q_jl + p_il q_jk + p_jk q_il + p_jl q_ik)/4, I = ij, J = kl, f = 1 or sqrt 2 (shear).
     """
     first, second = (1, 0, 0), (2, 2, 1)  # the index pairs yz, xz, xy
 
@@ -135,11 +135,11 @@ def _sandwich6(m: torch.Tensor, c: torch.Tensor, n: torch.Tensor) -> torch.Tenso
     return sum_last(mc[..., :, None, :] * n[..., None, :, :])
 
 
-# --- modified Rodrigues parameters ----------------------------------------------------------------------------
+# --- modified Rodrigues parameters --------------------------------------------------------------------------
 
 
 def euler_rodrigues(r: MRP) -> R2:
-    r"""The rotation matrix :math:`I + \frac{4(1-\rho) W + 8 W^2}{(1+\rho)^2}`, with rho = r.r and W v = r x v."""
+    r"""The rotation matrix :math:`I + \frac{4(1-\rho) W + 8 W^2}{(1+\rho)^2}`, rho = r.r, W v = r x v."""
     expect(r, MRP, "euler_rodrigues")
     x = r.data
     rho = _dot(x, x)
@@ -253,7 +253,7 @@ def gdist(a: MRP, b: MRP) -> Scalar:
 
 
 def dist(a: MRP, b: MRP) -> Scalar:
-    """The angle of the rotation from ``a`` to ``b``, in [0, pi]: the least `gdist` over their shadow parameters."""
+    """The angle of the rotation from ``a`` to ``b``, in [0, pi]: the least `gdist` over their shadows."""
     sine, cosine, n = _half_chord(a, b, "dist")  # the shadow of either one exchanges sine and cosine
     return wrap(Scalar, 4 * torch.asin(torch.where(sine <= cosine, sine, cosine)), n)
 
@@ -279,10 +279,11 @@ def dV(r: MRP) -> Scalar:
     return wrap(Scalar, (8 / math.pi) / (s * s * s), r.sub_batch_ndim)
 
 
-# --- conversions ----------------------------------------------------------------------------------------------
+# --- conversions --------------------------------------------------------------------------------------------
 
 
 def from_axis_angle(axis: Vec, angle: Scalar) -> MRP:
+    """See `MRP.from_axis_angle`."""
     expect(axis, Vec, "MRP.from_axis_angle")
     expect(angle, Scalar, "MRP.from_axis_angle")
     n, theta, rank = aligned_pair(axis, angle)
@@ -290,6 +291,7 @@ def from_axis_angle(axis: Vec, angle: Scalar) -> MRP:
 
 
 def from_axis_angle_standard(axis: Vec, angle: Scalar) -> MRP:
+    """See `MRP.from_axis_angle_standard`."""
     expect(axis, Vec, "MRP.from_axis_angle_standard")
     expect(angle, Scalar, "MRP.from_axis_angle_standard")
     n, theta, rank = aligned_pair(axis, angle)
@@ -298,6 +300,7 @@ def from_axis_angle_standard(axis: Vec, angle: Scalar) -> MRP:
 
 
 def rotation_from_to(v1: Vec, v2: Vec) -> MRP:
+    """See `MRP.rotation_from_to`."""
     expect(v1, Vec, "MRP.rotation_from_to")
     expect(v2, Vec, "MRP.rotation_from_to")
     a, b, n = aligned_pair(v1, v2)
@@ -314,7 +317,7 @@ def rotation_from_to(v1: Vec, v2: Vec) -> MRP:
 
 
 def from_matrix(R: R2) -> MRP:
-    """Through the quaternion, whose largest component is the pivot (S. Shepperd, J. Guidance and Control 1, 1978)."""
+    """Through the quaternion, its largest component first (S. Shepperd, J. Guidance and Control 1, 1978)."""
     expect(R, R2, "MRP.from_matrix")
     m = R.data
     xx, xy, xz, yx, yy, yz, zx, zy, zz = m.reshape(m.shape[:-2] + (9,)).unbind(-1)
@@ -340,6 +343,7 @@ def _mrp_of_quaternion(q: torch.Tensor) -> torch.Tensor:
 def random_rotations(
     *shape: Any, dtype: torch.dtype, device: Device, generator: torch.Generator | None
 ) -> MRP:
+    """See `MRP.rand`."""
     u = torch.rand(sizes_of(shape) + (3,), dtype=dtype, device=device, generator=generator)
     u0, u1, u2 = u[..., 0], 2 * math.pi * u[..., 1], 2 * math.pi * u[..., 2]
     a, b = torch.sqrt(1 - u0), torch.sqrt(u0)
@@ -364,7 +368,7 @@ def quaternion_rotation_matrix(q: Quaternion) -> R2:
 
 
 def quaternion_dist(a: Quaternion, b: Quaternion) -> Scalar:
-    """The angle 2 arccos |a.b| between the rotations of two unit quaternions; its derivative is 0 at a = +-b."""
+    """The angle 2 arccos |a.b| between the rotations of unit quaternions; of derivative 0 at a = +-b."""
     expect(a, Quaternion, "quaternion_dist")
     expect(b, Quaternion, "quaternion_dist")
     x, y, n = aligned_pair(a, b)
@@ -374,7 +378,7 @@ def quaternion_dist(a: Quaternion, b: Quaternion) -> Scalar:
     return wrap(Scalar, 4 * torch.asin(safe_sqrt(sum_last(chord * chord)) / 2), n)
 
 
-# --- exponential map ------------------------------------------------------------------------------------------
+# --- exponential map ----------------------------------------------------------------------------------------
 
 # tan(y)/y in powers of y^2; for y^2 < 0.01 the next term is below rounding
 _TAN = (1.0, 1 / 3, 2 / 15, 17 / 315, 62 / 2835, 1382 / 155925, 21844 / 6081075)

@@ -37,7 +37,8 @@ class Tensor:
         tensor = as_tensor(data, None, None)
         if batch_ndim < 0 or sub_batch_ndim < 0 or batch_ndim + sub_batch_ndim > tensor.dim():
             raise ValueError(
-                f"Tensor got batch_ndim={batch_ndim} and sub_batch_ndim={sub_batch_ndim} for data with {tensor.dim()}"
+                f"Tensor got batch_ndim={batch_ndim} and sub_batch_ndim={sub_batch_ndim} for data"
+                f" with {tensor.dim()}"
                 " axes; give non-negative ranks whose sum does not exceed it."
             )
         object.__setattr__(self, "data", tensor)
@@ -147,7 +148,8 @@ class Tensor:
             return cls(w.data, dynamic, w.sub_batch_ndim)
         if w.sub_batch_ndim:
             raise ValueError(
-                f"Tensor.from_typed got batch_ndim={batch_ndim} for a {type(w).__name__} with {dynamic} dynamic axes"
+                f"Tensor.from_typed got batch_ndim={batch_ndim} for a {type(w).__name__} with"
+                f" {dynamic} dynamic axes"
                 " left of its sub-batch axes; leave batch_ndim out."
             )
         return cls(w.data, batch_ndim, 0)
@@ -156,7 +158,8 @@ class Tensor:
         """This data as a value of type ``cls``, whose base shape it must have."""
         if tuple(self.base_shape) != cls.BASE_SHAPE:
             raise ValueError(
-                f"A Tensor of base shape {tuple(self.base_shape)} is no {cls.__name__}, which has {cls.BASE_SHAPE};"
+                f"A Tensor of base shape {tuple(self.base_shape)} is no {cls.__name__}, which has"
+                f" {cls.BASE_SHAPE};"
                 " reshape its base with unflatten_base first."
             )
         return cls(self.data, self.sub_batch_ndim)
@@ -186,7 +189,8 @@ class Tensor:
         sizes = sizes_of(shape)
         if math.prod(sizes) != math.prod(self.base_shape):
             raise ValueError(
-                f"The base shape {tuple(self.base_shape)} cannot become {sizes}; give sizes of the same product."
+                f"The base shape {tuple(self.base_shape)} cannot become {sizes}; give sizes of the"
+                " same product."
             )
         return self._with(self.data.reshape(self.batch_shape + self.sub_batch_shape + sizes))
 
@@ -238,14 +242,14 @@ class Tensor:
         return _arithmetic(self, other, lambda x, y: y / x)
 
     def __matmul__(self, other: Tensor) -> Tensor:
-        """Matrix times vector or matrix over the base axes; surplus sub-batch axes of ``other`` are folded."""
+        """Matrix times vector or matrix; surplus sub-batch axes of ``other`` are folded into its base."""
         a, b, vector = _contraction(self, other, "@", self.base_shape[-1:])
         x, y, batch, sub = _ranks_equalised(a, b)
         product = (x[..., :, None, :] * y.mT[..., None, :, :]).contiguous().sum(-1)
         return Tensor(product[..., 0] if vector else product, batch, sub)
 
     def solve(self, other: Tensor) -> Tensor:
-        """X with self @ X = other, by elimination with row pivoting, point by point; NaN or inf if singular."""
+        """X with self @ X = other, by elimination with row pivoting; NaN or inf if singular."""
         if self.base_ndim == 2 and self.base_shape[0] != self.base_shape[1]:
             raise ValueError(f"solve needs a square matrix, got the base shape {tuple(self.base_shape)}.")
         a, b, vector = _contraction(self, other, "solve", self.base_shape[:1])
@@ -254,7 +258,7 @@ class Tensor:
         return Tensor(solution[..., 0] if vector else solution, batch, sub)
 
 
-# --- views ----------------------------------------------------------------------------------------------------
+# --- views --------------------------------------------------------------------------------------------------
 
 
 class TensorRegionView(ShapedView[Tensor]):
@@ -285,6 +289,8 @@ class TensorRegionView(ShapedView[Tensor]):
 
 
 class TensorBatchView(TensorRegionView):
+    """The leading axes."""
+
     __slots__ = ()
     kind = AxisKind.BATCH
 
@@ -293,6 +299,8 @@ class TensorBatchView(TensorRegionView):
 
 
 class TensorSubBatchView(TensorRegionView):
+    """The axes between batch and base."""
+
     __slots__ = ()
     kind = AxisKind.SUB_BATCH
 
@@ -301,6 +309,8 @@ class TensorSubBatchView(TensorRegionView):
 
 
 class TensorBaseView(TensorRegionView):
+    """The trailing axes."""
+
     __slots__ = ()
     kind = AxisKind.BASE
 
@@ -322,7 +332,7 @@ class TensorBaseView(TensorRegionView):
         return self.rebuild(root, -self.ndim)
 
 
-# --- helpers --------------------------------------------------------------------------------------------------
+# --- helpers ------------------------------------------------------------------------------------------------
 
 
 def _arithmetic(a: Tensor, b: Any, op: Callable[[Any, Any], torch.Tensor]) -> Tensor:
@@ -356,7 +366,8 @@ def _contraction(a: Tensor, b: Any, who: str, size: Sequence[int]) -> tuple[Tens
         raise TypeError(f"Tensor {who} needs a Tensor, got a {type(b).__name__}; use Tensor.from_typed.")
     if a.base_ndim != 2 or b.base_ndim not in (1, 2):
         raise ValueError(
-            f"Tensor {who} got base shapes {tuple(a.base_shape)} and {tuple(b.base_shape)}; give a matrix and a"
+            f"Tensor {who} got base shapes {tuple(a.base_shape)} and {tuple(b.base_shape)}; give a"
+            " matrix and a"
             " vector or matrix."
         )
     n = size[0]
@@ -368,7 +379,8 @@ def _contraction(a: Tensor, b: Any, who: str, size: Sequence[int]) -> tuple[Tens
                 break
         else:
             raise ValueError(
-                f"Tensor {who} got base shapes {tuple(a.base_shape)} and {tuple(b.base_shape)}, whose contracted sizes"
+                f"Tensor {who} got base shapes {tuple(a.base_shape)} and {tuple(b.base_shape)}, whose"
+                " contracted sizes"
                 " differ; flatten the base or the sub-batch first."
             )
     vector = b.base_ndim == 1

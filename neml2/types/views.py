@@ -28,7 +28,8 @@ class AxisKind(enum.Enum):
 class RegionView(Generic[T]):
     """Axes ``start`` to ``stop`` of ``owner.data``.
 
-    Axes are numbered from 0 within the region, negative ones from its end; one out of range is an `IndexError`.
+    Axes are numbered from 0 within the region, negative ones from its end; one out of range is an
+    `IndexError`.
     """
 
     __slots__ = ("owner", "start", "stop")
@@ -95,7 +96,8 @@ class ShapedView(RegionView[T]):
         at = self.axis(dim)
         if self._data.shape[at] != 1:
             raise ValueError(
-                f"Axis {dim} of {self!r} has size {self._data.shape[at]}; only an axis of size 1 can be squeezed,"
+                f"Axis {dim} of {self!r} has size {self._data.shape[at]}; only an axis of size 1 can"
+                " be squeezed,"
                 " use an index to pick one entry."
             )
         return self.rebuild(self._data.squeeze(at), -1)
@@ -106,7 +108,8 @@ class ShapedView(RegionView[T]):
         extra = len(sizes) - self.ndim
         if extra < 0:
             raise ValueError(
-                f"{self!r} cannot be expanded to {sizes}, which has fewer axes; give at least {self.ndim} sizes."
+                f"{self!r} cannot be expanded to {sizes}, which has fewer axes; give at least"
+                f" {self.ndim} sizes."
             )
         data = self._data
         old = data.shape
@@ -147,7 +150,7 @@ class SubBatchView(ShapedView[Any]):
         return self.rebuild(data, 1)
 
     def diagonalize(self) -> Any:
-        """The last sub-batch axis n as the diagonal of an (n, n) matrix that is zero elsewhere; Scalars only."""
+        """The last sub-batch axis n as the diagonal of an (n, n) matrix, zero elsewhere; Scalars only."""
         if self.owner.BASE_NDIM:
             raise TypeError(f"diagonalize is defined for Scalar only, got a {type(self.owner).__name__}.")
         self.axis(-1)
@@ -172,7 +175,8 @@ class BatchView(RegionView[Any]):
         w = self.owner
         if data.dim() - w.BASE_NDIM < w.sub_batch_ndim:
             raise IndexError(
-                f"Indexing {self!r} would drop one of its {w.sub_batch_ndim} sub-batch axes; use .sub_batch[...]."
+                f"Indexing {self!r} would drop one of its {w.sub_batch_ndim} sub-batch axes; use"
+                " .sub_batch[...]."
             )
         return wrap(type(w), data, w.sub_batch_ndim)
 

@@ -57,12 +57,14 @@ class TensorWrapper:
         batch_ndim = tensor.dim() - cls.BASE_NDIM
         if batch_ndim < 0 or tensor.shape[batch_ndim:] != cls.BASE_SHAPE:
             raise ValueError(
-                f"{cls.__name__} got data of shape {tuple(tensor.shape)} but needs the base shape {cls.BASE_SHAPE}"
+                f"{cls.__name__} got data of shape {tuple(tensor.shape)} but needs the base shape"
+                f" {cls.BASE_SHAPE}"
                 f" in its last {cls.BASE_NDIM} axes; reshape the data to (*batch, {_commas(cls.BASE_SHAPE)})."
             )
         if rank > batch_ndim:
             raise ValueError(
-                f"{cls.__name__} got sub_batch_ndim={rank} but its data of shape {tuple(tensor.shape)} has only"
+                f"{cls.__name__} got sub_batch_ndim={rank} but its data of shape"
+                f" {tuple(tensor.shape)} has only"
                 f" {batch_ndim} batch axes; lower sub_batch_ndim or add axes to the data."
             )
         return wrap(cls, tensor, rank)
@@ -166,7 +168,7 @@ def wrap(cls: type[W], data: torch.Tensor, sub_batch_ndim: int) -> W:
 
 
 def aligned(w: TensorWrapper, rank: int) -> torch.Tensor:
-    """``w.data`` with size-1 axes inserted at the front of its sub-batch region up to ``rank`` sub-batch axes.
+    """``w.data`` with size-1 axes inserted at the front of its sub-batch region, up to ``rank`` of them.
 
     Without dynamic axes nothing is inserted, since broadcasting supplies leading axes of size 1.
     """
@@ -207,7 +209,7 @@ def _raised(w: TensorWrapper, rank: int) -> TensorWrapper:
 def as_tensor(
     data: Any, dtype: torch.dtype | None, device: torch.device | str | None, who: str = "Tensor"
 ) -> torch.Tensor:
-    """A tensor as it is; numbers, nested lists and numpy arrays copied as float64 unless ``dtype`` is given."""
+    """A tensor as it is; numbers, nested lists and numpy arrays as float64 unless ``dtype`` is given."""
     if isinstance(data, torch.Tensor):
         return data if dtype is None and device is None else data.to(dtype=dtype, device=device)
     if isinstance(data, (numbers.Real, list, tuple)) or hasattr(data, "__array__"):
@@ -215,7 +217,8 @@ def as_tensor(
             return torch.tensor(data, dtype=dtype or torch.float64, device=device)
         except (TypeError, ValueError, RuntimeError) as error:
             raise ValueError(
-                f"{who} cannot make a tensor of this {type(data).__name__} ({error}); give numbers in lists of"
+                f"{who} cannot make a tensor of this {type(data).__name__} ({error}); give numbers in"
+                " lists of"
                 " equal lengths, and join existing tensors with stack."
             ) from None
     raise TypeError(
@@ -256,6 +259,7 @@ def _commas(shape: tuple[int, ...]) -> str:
 
 
 def number_of_components(cls: type[TensorWrapper]) -> int:
+    """The number of stored components."""
     return math.prod(cls.BASE_SHAPE)
 
 
