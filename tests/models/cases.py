@@ -83,7 +83,9 @@ class Case:
     def point(self, model: Any) -> dict[str, TensorWrapper]:
         """The inputs as typed tensors in float64, in the order of the model's inputs."""
         missing = [n for n in model.input_spec if n not in self.inputs and n not in model.optional_inputs]
-        assert not missing, f"{self}: the case gives no value for {missing}; the inputs are {model.input_spec}"
+        assert not missing, (
+            f"{self}: the case gives no value for {missing}; the inputs are {model.input_spec}"
+        )
         return {n: typed(self.inputs[n], kind) for n, kind in model.input_spec.items() if n in self.inputs}
 
 

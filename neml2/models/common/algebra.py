@@ -52,7 +52,7 @@ class ScalarMultiplication(Model):
     u: Scalar = Input("The factors", option="from", many=True, default=REQUIRED)
     y: Scalar = Output("Their product", option="to")
     scaling: Scalar = Parameter("scaling", "Constant factor", default=1.0)
-    reciprocal: bool = Option(
+    reciprocal: list[bool] = Option(
         "Whether to divide by a factor instead: one flag for all, or one per factor",
         default=[False],
         many=True,

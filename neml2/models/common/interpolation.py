@@ -8,11 +8,9 @@ from __future__ import annotations
 
 from typing import Generic, TypeVar
 
-import torch
-
 from neml2.fields import BLOCK_NAME, Input, Output, Parameter
 from neml2.model import Model, for_types
-from neml2.types import SR2, Scalar, TensorWrapper, Vec
+from neml2.types import SR2, Scalar, TensorWrapper, Vec, bilinear_interpolation, linear_interpolation
 
 T = TypeVar("T", bound=TensorWrapper)
 
@@ -34,11 +32,7 @@ class ScalarLinearInterpolation(Model):
         _check_axis(self, self.abscissa, "abscissa", self.ordinate, "ordinate", axes=1, axis=-1)
 
     def forward(self, x, X, Y):
-        rank, (x, X, Y) = _aligned((x, 0), (X, 1), (Y, 1))
-        i = _cell(X, x)
-        x0, x1 = _pick(X, i), _pick(X, i + 1)
-        y0, y1 = _pick(Y, i), _pick(Y, i + 1)
-        return Scalar(y0 + (y1 - y0) / (x1 - x0) * (x - x0), rank)
+        return linear_interpolation(x, X, Y)
 
 
 class BilinearInterpolation(Model, Generic[T]):
@@ -69,52 +63,10 @@ class BilinearInterpolation(Model, Generic[T]):
         _check_axis(self, self.abscissa2, "abscissa2", self.ordinate, "ordinate", axes=2, axis=-1)
 
     def forward(self, x1, x2, X1, X2, Y):
-        kind, base = type(Y), Y.BASE_NDIM
-        rank, (x1, x2, X1, X2, Y) = _aligned((x1, 0), (x2, 0), (X1, 1), (X2, 1), (Y, 2))
-        i, j = _cell(X1, x1), _cell(X2, x2)
-        low, high = _pick(X1, i), _pick(X1, i + 1)
-        xi = ((x1 - low) / (high - low))[(..., *(None,) * base)]
-        low, high = _pick(X2, j), _pick(X2, j + 1)
-        eta = ((x2 - low) / (high - low))[(..., *(None,) * base)]
-        columns = X2.shape[-1]
-        Y = Y.flatten(Y.ndim - base - 2, Y.ndim - base - 1)  # (*batch, rows * columns, *base)
-        corner = i * columns + j
-        y00, y01 = _pick(Y, corner, base), _pick(Y, corner + 1, base)
-        y10, y11 = _pick(Y, corner + columns, base), _pick(Y, corner + columns + 1, base)
-        return kind(y00 + (y10 - y00) * xi + (y01 - y00) * eta + (y11 - y10 - y01 + y00) * (xi * eta), rank)
+        return bilinear_interpolation(x1, x2, X1, X2, Y)
 
 
 for_types(BilinearInterpolation, Scalar, Vec, SR2)
-
-
-def _aligned(*values: tuple[TensorWrapper, int]) -> tuple[int, list[torch.Tensor]]:
-    """The common sub-batch rank, and the data of values with so many table axes, aligned to that rank."""
-    ranks = [max(value.sub_batch_ndim - axes, 0) for value, axes in values]
-    rank = max(ranks)
-    aligned = []
-    for (value, axes), own in zip(values, ranks, strict=True):
-        data = value.data
-        at = data.ndim - value.BASE_NDIM - axes - own
-        aligned.append(data.reshape(*data.shape[:at], *(1,) * (rank - own), *data.shape[at:]))
-    return rank, aligned
-
-
-def _cell(X: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-    """Index of the left node of the cell that holds ``x``: how many inner nodes are not beyond it."""
-    nodes = X[..., 1:-1].detach()
-    if nodes.ndim == 1:
-        return torch.searchsorted(nodes.contiguous(), x.detach().contiguous(), right=True)
-    return (nodes <= x.detach()[..., None]).sum(-1)
-
-
-def _pick(Y: torch.Tensor, i: torch.Tensor, base: int = 0) -> torch.Tensor:
-    """Entries ``i`` ``(*batch)`` of tables ``Y`` ``(*batch, n, *base)``: ``(*batch, *base)``."""
-    axis = Y.ndim - base - 1
-    if axis == 0:
-        return Y[i]
-    batch = torch.broadcast_shapes(Y.shape[:axis], i.shape)
-    i = i.expand(batch).reshape(*batch, 1, *(1,) * base).expand(*batch, 1, *Y.shape[axis + 1 :])
-    return Y.expand(*batch, *Y.shape[axis:]).gather(len(batch), i).squeeze(len(batch))
 
 
 def _check_axis(
