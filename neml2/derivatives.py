@@ -168,7 +168,7 @@ def param_jacobian(
             rows = jacobian_rows(flat(out), list(copies.values()))
             inside = out.data.shape[len(out.dynamic_batch_shape) :]
             blocks[name] = {
-                n: out.data.new_zeros(*batch, *inside, *inner[n])
+                n: out.data.new_zeros((*batch, *inside, *inner[n]))
                 if row is None
                 else row.movedim(0, len(batch)).reshape((*batch, *inside, *inner[n]))
                 for n, row in zip(copies, rows, strict=True)

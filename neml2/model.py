@@ -267,9 +267,8 @@ class Model(torch.nn.Module):
         if isinstance(f, BufferField):
             self.register_buffer(attr, data)
         else:
-            self.register_parameter(
-                attr, data if isinstance(data, torch.nn.Parameter) else torch.nn.Parameter(data)
-            )
+            shared = isinstance(data, torch.nn.Parameter)  # by whoever made it; a plain tensor is copied
+            self.register_parameter(attr, data if shared else torch.nn.Parameter(data.detach().clone()))
         self._kinds[attr] = Kind(f.type, typed.sub_batch_ndim, f.table)
         return ("buffer" if isinstance(f, BufferField) else "parameter", attr)
 
