@@ -489,14 +489,14 @@ class Model(torch.nn.Module):
         name = self.__dict__.get("name", "")
         return f"{type(self).__name__} '{name}'" if name else type(self).__name__
 
-    def __str__(self) -> str:
-        return self._label()
+    def __format__(self, spec: str) -> str:
+        return format(self._label(), spec)  # within a sentence a model is its type and name
 
     def __repr__(self) -> str:
         rows = [
             ("inputs", [f"{n} ({t.__name__})" for n, t in self.input_spec.items()]),
             ("outputs", [f"{n} ({t.__name__})" for n, t in self.output_spec.items()]),
-            ("models", [str(m) for m in self.children() if isinstance(m, Model)]),
+            ("models", [f"{m}" for m in self.children() if isinstance(m, Model)]),
             ("parameters", [f"{n} = {_brief(p)}" for n, p in self.named_parameters()]),
         ]
         lines = [f"  {title + ':':<12}{', '.join(words)}" for title, words in rows if words]
