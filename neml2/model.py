@@ -265,7 +265,7 @@ class Model(torch.nn.Module):
         typed = _typed_value(value, f, self._label())
         data = typed.data
         if isinstance(f, BufferField):
-            self.register_buffer(attr, data)
+            self.register_buffer(attr, data.detach().clone())
         else:
             shared = isinstance(data, torch.nn.Parameter)  # by whoever made it; a plain tensor is copied
             self.register_parameter(attr, data if shared else torch.nn.Parameter(data.detach().clone()))

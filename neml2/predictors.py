@@ -155,7 +155,7 @@ class RateCondensation(Model):
             if row is None:
                 row = torch.zeros(flat(b).shape[-1:] + rate.data.shape, dtype=b.dtype, device=b.device)
             batch = b.dynamic_batch_shape
-            A = -row.movedim(0, len(batch)).reshape(*batch, *b.sub_batch_shape, *rate.sub_batch_shape)
+            A = -row.movedim(0, len(batch)).reshape((*batch, *b.sub_batch_shape, *rate.sub_batch_shape))
         outputs = [Scalar(A, 2 * b.sub_batch_ndim), b]
         if not wanted:
             outputs = [Scalar(o.data.detach(), o.sub_batch_ndim) for o in outputs]

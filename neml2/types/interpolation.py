@@ -115,7 +115,7 @@ def _cell(
 def _mask(x: torch.Tensor, X: torch.Tensor) -> torch.Tensor:
     """True in the one segment of ``X`` (..., n) that holds ``x`` (...): (..., n - 1)."""
     past = x[..., None] >= X[..., 1:-1]  # (..., n - 2): the inner nodes that x has reached
-    edge = torch.ones_like(past[..., :1]) if X.shape[-1] > 2 else (x == x)[..., None] | True
+    edge = torch.ones((*past.shape[:-1], 1), dtype=torch.bool, device=x.device)
     return torch.cat([edge, past], -1) & torch.cat([~past, edge], -1)
 
 

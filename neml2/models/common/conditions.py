@@ -57,8 +57,8 @@ class MixedControlSetup(Model):
     control: SR2 = Input("Which tensor each component is taken from")
     x_above: SR2 = Input("Goes to y where the control exceeds the threshold, to z elsewhere")
     x_below: SR2 = Input("Goes to z where the control exceeds the threshold, to y elsewhere")
-    y: SR2 = Output("x_above where the control exceeds the threshold, else x_below")
-    z: SR2 = Output("x_below where the control exceeds the threshold, else x_above")
+    y: SR2 = Output("Takes x_above where the control exceeds the threshold, else x_below")
+    z: SR2 = Output("Takes x_below where the control exceeds the threshold, else x_above")
     threshold: float = Option("Value of the control at which the roles change", default=0.5)
 
     def forward(self, control, x_above, x_below):
