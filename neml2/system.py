@@ -162,7 +162,7 @@ class Layout:
             missing = len(sub) - v.sub_batch_ndim
             if missing > 0:
                 v = v.sub_batch.unsqueeze(0, missing) if v.sub_batch_ndim else v.sub_batch.unsqueeze(-1, missing)
-            data = expand_batch(v, batch).expand(*batch, *sub, *self.kinds[n].BASE_SHAPE)
+            data = expand_batch(v, batch).expand((*batch, *sub, *self.kinds[n].BASE_SHAPE))
             parts.append(data.reshape(*batch, *group.sites, size))
         return parts[0] if len(parts) == 1 else torch.cat(parts, -1)
 
@@ -172,7 +172,7 @@ class Layout:
         for names, group, v in zip(self.names, self.groups, vector, strict=True):
             for n, part in zip(names, v.split(group.sizes, -1) if len(names) > 1 else [v], strict=True):
                 kind, sub = self.kinds[n], self.sub_batch[n]
-                data = part.reshape(*batch, *sub, *kind.BASE_SHAPE)
+                data = part.reshape((*batch, *sub, *kind.BASE_SHAPE))
                 values[n] = kind._new(data, len(sub))
         return values
 
