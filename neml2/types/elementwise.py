@@ -163,10 +163,10 @@ def _multiplied_out(x: torch.Tensor, n: int) -> torch.Tensor:
     if n < 0:
         return 1 / _multiplied_out(x, -n)
     if n == 0:
-        return torch.ones_like(x)
-    half = _multiplied_out(x, n // 2) if n > 1 else None
-    if half is None:
+        return x * 0 + 1  # a NaN stays visible
+    if n == 1:
         return x
+    half = _multiplied_out(x, n // 2)
     return half * half * x if n % 2 else half * half
 
 

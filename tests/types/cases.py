@@ -52,7 +52,10 @@ TABLE_X2 = Scalar([-0.5, 0.0, 0.7], 1)
 
 CASES = [
     # element by element
-    *(case(f, getattr(F, f), Arg(Scalar, -2, 2)) for f in ("exp", "sin", "cos", "atan", "sinh", "cosh", "tanh")),
+    *(
+        case(f, getattr(F, f), Arg(Scalar, -2, 2))
+        for f in ("exp", "sin", "cos", "atan", "sinh", "cosh", "tanh")
+    ),
     *(case(f, getattr(F, f), POSITIVE) for f in ("sqrt", "log", "log10", "reciprocal")),
     *(case(f, getattr(F, f), UNIT) for f in ("asin", "acos", "tan")),
     *(case(f, getattr(F, f), SR2) for f in ("abs", "macaulay")),
@@ -133,7 +136,12 @@ CASES = [
     case("rotation_from_to", lambda a, b: MRP.rotation_from_to(F.unit(a), F.unit(b)), Vec, Vec),
     # interpolation
     case("linear_interpolation", lambda x: F.linear_interpolation(x, TABLE_X, TABLE_Y), Scalar),
-    case("jvp_linear_interpolation", lambda x, d: F.jvp_linear_interpolation(x, TABLE_X, TABLE_Y, d), Scalar, Scalar),
+    case(
+        "jvp_linear_interpolation",
+        lambda x, d: F.jvp_linear_interpolation(x, TABLE_X, TABLE_Y, d),
+        Scalar,
+        Scalar,
+    ),
     case(
         "bilinear_interpolation",
         lambda x, y: F.bilinear_interpolation(x, y, TABLE_X, TABLE_X2, TABLE_Z),
