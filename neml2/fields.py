@@ -129,6 +129,7 @@ class ParameterField(Field):
     promotable: bool = True
     within: Interval | None = None
     table: int = 0  # axes left of the base that belong to a table, not to the batch
+    trainable: ClassVar[bool] = True
 
 
 @dataclass(frozen=True)
@@ -136,6 +137,7 @@ class BufferField(ParameterField):
     """A constant that a model holds: never trained, never wired."""
 
     promotable: bool = False
+    trainable: ClassVar[bool] = False
 
 
 @dataclass(frozen=True)
@@ -276,6 +278,25 @@ def fields_of_dataclass(cls: type, hints: dict[str, Any]) -> dict[str, Field]:
             given = hints[f.name] if declared.type is None else declared.type
             fields[f.name] = declared.named(f.name, given, fields)
     return fields
+
+
+def check_settings(settings: Any) -> None:
+    """Refuse what :func:`setting` does not admit: the ``__post_init__`` of a frozen record of options.
+
+    Raises :class:`ValueError` for a number outside its range or a word that is not among the choices.
+    """
+    owner = type(settings).__name__
+    for f in dataclasses.fields(settings):
+        declared = f.metadata.get("neml2")
+        value = getattr(settings, f.name)
+        if isinstance(declared, OptionField):
+            named = declared.named(f.name, None, {})
+            if named.within is not None:
+                check_number(value, named, owner)
+            if named.choices and value not in named.choices:
+                raise ValueError(
+                    f"{owner}: {named.option} is '{value}', not one of {', '.join(named.choices)}"
+                )
 
 
 def check_number(value: Any, field: ParameterField | OptionField, owner: str) -> None:

@@ -57,6 +57,13 @@ class Matrix:
         ]
         return torch.cat(rows, -2)
 
+    def folded(self) -> Matrix:
+        """The same matrix with dense groups only."""
+        blocks = [[self._folded(i, j) for j in range(len(self.columns))] for i in range(len(self.rows))]
+        rows = tuple(Group(g.length, (), (g.length,)) for g in self.rows)
+        columns = tuple(Group(g.length, (), (g.length,)) for g in self.columns)
+        return Matrix(blocks, rows, columns, self.batch)
+
     def _folded(self, i: int, j: int) -> torch.Tensor:
         row, column, block = self.rows[i], self.columns[j], self.blocks[i][j]
         nb = len(self.batch)
@@ -97,10 +104,22 @@ def parted(flat: torch.Tensor, groups: Sequence[Group], batch: torch.Size) -> Ve
 
 def squared_norm(vector: Vector, batch: torch.Size) -> torch.Tensor:
     """Sum of the squares of all entries of each point, ``(*batch)``."""
-    total = torch.zeros((), dtype=vector[0].dtype, device=vector[0].device)
-    for v in vector:
-        total = total + (v * v).reshape(*batch, -1).sum(-1)
-    return total
+    found = torch.zeros((), dtype=vector[0].dtype, device=vector[0].device)
+    for v in vector:  # the order of the additions of a sum depends on the layout
+        found = found + (v * v).reshape(*batch, -1).contiguous().sum(-1)
+    return found
+
+
+def total(x: torch.Tensor, axis: int) -> torch.Tensor:
+    """The sum along ``axis``, by halves: element by element over the rest, so the same for any batch."""
+    x = x.movedim(axis, 0)
+    if len(x) == 0:
+        return x.sum(0)
+    while len(x) > 1:
+        half, rest = len(x) // 2, x[len(x) // 2 * 2 :]
+        x = x[:half] + x[half : 2 * half]
+        x = torch.cat([x, rest]) if len(rest) else x
+    return x[0]
 
 
 class Factor(Protocol):
@@ -116,12 +135,18 @@ class Factor(Protocol):
     def solve_transposed(self, b: Vector) -> Vector:
         """Solve the transposed system."""
 
+    def solve_columns(self, b: torch.Tensor) -> torch.Tensor:
+        """Solve a system of one group for many right-hand sides, ``(*batch, *sites, n, columns)``."""
+
 
 class LinearSolver(Protocol):
-    """Prepares linear systems; ``previous`` is what it made in the last Newton iteration of the same solve."""
+    """Prepares linear systems. The attribute ``DIRECT`` says whether solutions are exact to round-off."""
 
     def factor(self, matrix: Matrix, previous: Factor | None = None) -> Factor:
-        """Prepare ``matrix``. Raises :class:`ValueError` for groups that the method does not take."""
+        """Prepare ``matrix``; ``previous`` is what it made in the last Newton iteration of the same solve.
+
+        Raises :class:`ValueError` for groups that the method does not take.
+        """
 
 
 class Linearisation(Protocol):

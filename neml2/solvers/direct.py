@@ -18,6 +18,7 @@ class DenseLU:
     """LU factorisation with row pivoting of a single group."""
 
     SECTION: ClassVar[str] = "Solvers"
+    DIRECT: ClassVar[bool] = True
 
     def factor(self, matrix: Matrix, previous: Factor | None = None) -> Factor:
         """Factorise; raises :class:`ValueError` for more than one group."""
@@ -45,10 +46,15 @@ class _OneGroup:
     def solve_transposed(self, b: Vector) -> Vector:
         return [self.factors.solve_transposed(b[0])]
 
+    def solve_columns(self, b: torch.Tensor) -> torch.Tensor:
+        return self.factors.solve(b)
+
 
 @dataclass(frozen=True)
 class EverythingDense:
     """All groups folded into one matrix: the fallback for sensitivities, whatever solver the Newton uses."""
+
+    DIRECT: ClassVar[bool] = True
 
     def factor(self, matrix: Matrix, previous: Factor | None = None) -> Factor:
         """Factorise."""
@@ -72,3 +78,6 @@ class _Folded:
     def solve_transposed(self, b: Vector) -> Vector:
         m = self.matrix
         return parted(self.factors.solve_transposed(joined(b, m.columns, m.batch)), m.rows, m.batch)
+
+    def solve_columns(self, b: torch.Tensor) -> torch.Tensor:
+        return self.factors.solve(b)

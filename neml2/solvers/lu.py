@@ -14,7 +14,7 @@ import torch
 
 @dataclass(frozen=True)
 class LU:
-    """``P A = L U`` with row pivoting; ``packed`` ``(n, n, points)``, ``rows`` the permutation ``(n, points)``."""
+    """``P A = L U``, rows pivoted: ``packed`` ``(n, n, points)``; ``rows`` ``(n, points)`` is their order."""
 
     packed: torch.Tensor
     rows: torch.Tensor

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 
-from neml2.fields import Dependency, Option, setting
+from neml2 import log
+from neml2.fields import Dependency, Option, check_settings, setting
 from neml2.registry import register
 from neml2.solvers.blocks import Factor, LinearSolver, Problem, Vector, squared_norm
 from neml2.solvers.direct import DenseLU
@@ -45,8 +46,17 @@ class Newton:
         Option("Accepted for NEML2 files; substeps use the same test", default=1e-6, within="[0, 1)")
     )
 
-    def solve(self, problem: Problem, guess: Vector) -> Solution:
-        """Solve from ``guess``; failure is a status of the solution, not an exception."""
+    def __post_init__(self) -> None:
+        check_settings(self)
+
+    def solve(self, problem: Any, guess: Vector | None = None) -> Any:
+        """Solve a :class:`~neml2.solvers.blocks.Problem` from ``guess`` and return a :class:`Solution`.
+
+        Failure is a status of the solution, not an exception. A stateful system
+        (:class:`~neml2.es.ModelNonlinearSystem`) knows its guess itself and says what is returned.
+        """
+        if guess is None:
+            return problem.solved_by(self)
         return _newton(problem, guess, self, lambda _p, u, du, _n, _a: _plus(u, du, 1.0))
 
 
@@ -57,10 +67,11 @@ class NewtonWithLineSearch:
 
     With :math:`g(\alpha) = |r(u + \alpha\,\Delta u)|^2`, a step is accepted when
 
-    .. math:: g(\alpha) \le (1 - 2 c \alpha)\, g(0) \quad\text{(BACKTRACKING: Armijo's rule with the exact slope)}
+    .. math:: g(\alpha) \le (1 - 2 c \alpha)\, g(0)
 
-    or :math:`g(\alpha) \le (1 - c \alpha)\, g(0)` (STRONG_WOLFE), or when it meets ``abs_tol``. Nocedal and
-    Wright, Numerical Optimization, sections 3.1 and 11.2. When no trial is accepted the last one is used.
+    (BACKTRACKING: Armijo's rule with the exact slope) or :math:`g(\alpha) \le (1 - c \alpha)\, g(0)`
+    (STRONG_WOLFE), or when it meets ``abs_tol``. Nocedal and Wright, Numerical Optimization, sections 3.1 and
+    11.2. When no trial is accepted the last one is used.
     """
 
     SECTION: ClassVar[str] = "Solvers"
@@ -94,8 +105,13 @@ class NewtonWithLineSearch:
         Option("Accepted for NEML2 files; the exact slope is never positive", default=False)
     )
 
-    def solve(self, problem: Problem, guess: Vector) -> Solution:
-        """Solve from ``guess``; failure is a status of the solution, not an exception."""
+    def __post_init__(self) -> None:
+        check_settings(self)
+
+    def solve(self, problem: Any, guess: Vector | None = None) -> Any:
+        """As :meth:`Newton.solve`."""
+        if guess is None:
+            return problem.solved_by(self)
         return _newton(problem, guess, self, self._search)
 
     def _search(
@@ -104,10 +120,18 @@ class NewtonWithLineSearch:
         slope = 2.0 if self.linesearch_type == "BACKTRACKING" else 1.0
         step = torch.ones_like(norm)
         trial = _plus(u, du, 1.0)
-        for _ in range(self.max_linesearch_iterations - 1):
+        for k in range(1, self.max_linesearch_iterations):
             square = squared_norm(problem.residual(trial), problem.batch)
             enough = (1 - slope * self.linesearch_stopping_criteria * step) * norm * norm
             accepted = (square <= enough) | (square <= self.abs_tol**2) | ~active
+            if log.enabled("newton", log.DEBUG):
+                log.emit(
+                    "newton",
+                    log.DEBUG,
+                    f"  LS ITERATION {k:3d}, min(alpha) = {float(step.min()):.6e},"
+                    f" max(||R||) = {float(square.max().sqrt()):.6e},"
+                    f" min(||Rc||) = {float(enough.min().sqrt()):.6e}",
+                )
             if bool(accepted.all()):
                 break
             step = torch.where(accepted, step, step / self.linesearch_cutback)
@@ -119,7 +143,7 @@ def _newton(
     problem: Problem, guess: Vector, settings: Newton | NewtonWithLineSearch, globalise: Globalise
 ) -> Solution:
     batch = problem.batch
-    u = [v.expand(*batch, *v.shape[len(batch) :]) for v in guess]
+    u = [v.expand((*batch, *v.shape[len(batch) :])) for v in guess]
     here = problem.linearise(u)
     norm = squared_norm(here.residual, batch).sqrt()  # (*batch)
     first = norm
@@ -130,12 +154,14 @@ def _newton(
     relative = torch.zeros_like(small)
     active = ~(failed | small)
     factor: Factor | None = None
-    for _ in range(settings.max_its):
+    _say("---- begin newton solve ----")
+    _trace(0, norm, first)
+    for iteration in range(1, settings.max_its + 1):
         if not bool(active.any()):
             break
         factor = settings.linear_solver.factor(here.jacobian(), factor)
         singular = singular | (active & factor.singular)
-        step = factor.solve([-r for r in here.residual])
+        step = factor.solve([torch.where(_wide(active, r), -r, 0.0) for r in here.residual])
         step = [torch.where(_wide(active, s), s, 0.0) for s in step]  # frozen points do not move
         u = [
             torch.where(_wide(active, old), new, old)
@@ -149,7 +175,9 @@ def _newton(
         again = norm < settings.rel_tol * first
         active = active & ~(failed | small | (relative & again))
         relative = again
+        _trace(iteration, norm, first)
     converged = ~failed & (small | relative)
+    _conclude(converged, failed, small, relative, iterations, norm, first)
     status = torch.full(batch, Status.MAX_ITERATIONS, dtype=torch.int8, device=norm.device)
     status = torch.where(failed, int(Status.NOT_FINITE), status)
     status = torch.where(singular & ~converged, int(Status.SINGULAR), status)
@@ -165,6 +193,43 @@ def _newton(
     )
 
 
+def _say(message: str, level: int = log.INFO) -> None:
+    log.emit("newton", level, message)
+
+
+def _trace(iteration: int, norm: torch.Tensor, first: torch.Tensor) -> None:
+    if log.enabled("newton", log.DEBUG):
+        sizes = f"|R| = {float(norm.max()):.6e}, |R0| = {float(first.max()):.6e}"
+        _say(f"ITERATION {iteration:3d}, {sizes}", log.DEBUG)
+
+
+def _conclude(
+    converged: torch.Tensor,
+    failed: torch.Tensor,
+    small: torch.Tensor,
+    relative: torch.Tensor,
+    iterations: torch.Tensor,
+    norm: torch.Tensor,
+    first: torch.Tensor,
+) -> None:
+    """Say how the solve ended, if anybody listens."""
+    if not log.enabled("newton", log.INFO):
+        return
+    last = int(iterations.max()) if iterations.numel() else 0
+    if bool(converged.all()):
+        absolutely, relatively = bool(small.all()), bool(relative.all())
+        reason = "both" if absolutely and relatively else "abs_tol" if absolutely else "rel_tol"
+        reason = reason if absolutely or relatively else "mixed"
+        where = f"(iters={last}, reason={reason})"
+        _say(f"converged {where}" if last else f"converged at predictor {where}")
+    elif bool(failed.any()):
+        _say(f"diverged at iter {last} (non-finite residual)")
+    else:
+        sizes = f"|R|={float(norm.max()):.6e}, |R0|={float(first.max()):.6e}"
+        _say(f"NOT converged (max_iters={last}, {sizes})")
+    _say("---- end newton solve ----")
+
+
 def _plus(u: Vector, du: Vector, step: torch.Tensor | float) -> Vector:
     if isinstance(step, float):
         return [a + b for a, b in zip(u, du, strict=True)]
@@ -172,4 +237,4 @@ def _plus(u: Vector, du: Vector, step: torch.Tensor | float) -> Vector:
 
 
 def _wide(mask: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
-    return mask.reshape(*mask.shape, *(1,) * (like.ndim - mask.ndim))
+    return mask.reshape((*mask.shape, *(1,) * (like.ndim - mask.ndim)))
