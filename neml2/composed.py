@@ -119,7 +119,8 @@ class DependencyResolver:
             for variable, kind in model.input_spec.items():
                 if variable not in made and found.setdefault(variable, kind) is not kind:
                     raise ValueError(
-                        f"'{variable}' is read as {found[variable].__name__} and, by {model}, as {kind.__name__}"
+                        f"'{variable}' is read as {found[variable].__name__}"
+                        f" and, by {model}, as {kind.__name__}"
                     )
             made.update(model.output_spec)
         return found
@@ -211,7 +212,7 @@ def with_providers(models: Iterable[Model]) -> list[Model]:
 
 
 def add_children(parent: Model, models: Iterable[Model], fallback: str = "_child_{}") -> None:
-    """Register ``models`` as submodules under their names, or under ``fallback`` where that is not possible."""
+    """Register ``models`` as submodules by their names, or as ``fallback`` where that is not possible."""
     for i, model in enumerate(models):
         taken = not model.name.isidentifier() or hasattr(parent, model.name)
         parent.add_module(fallback.format(i) if taken else model.name, model)

@@ -170,7 +170,7 @@ class FileField(Field):
     default: Any = None
 
 
-def Input(  # noqa: N802 - reads as a declaration
+def Input(
     doc: str,
     *,
     option: str | None = None,
@@ -184,7 +184,7 @@ def Input(  # noqa: N802 - reads as a declaration
     return InputField(doc, option=option, default=default, many=many, of=of, suffix=suffix, unit=unit)
 
 
-def Output(  # noqa: N802
+def Output(
     doc: str,
     *,
     option: str | None = None,
@@ -201,7 +201,7 @@ def Output(  # noqa: N802
     )
 
 
-def Parameter(  # noqa: N802
+def Parameter(
     option: str,
     doc: str,
     *,
@@ -225,14 +225,14 @@ def Parameter(  # noqa: N802
     )
 
 
-def Buffer(  # noqa: N802
+def Buffer(
     option: str, doc: str, *, default: Any = REQUIRED, many: bool = False, table: int = 0, unit: str = ""
 ) -> Any:
     """Declare a constant that the model holds."""
     return BufferField(doc, option=option, default=default, many=many, table=table, unit=unit)
 
 
-def Option(  # noqa: N802
+def Option(
     doc: str,
     *,
     option: str | None = None,
@@ -254,7 +254,7 @@ def Option(  # noqa: N802
     )
 
 
-def Dependency(  # noqa: N802
+def Dependency(
     section: str, doc: str, *, option: str | None = None, default: Any = REQUIRED, many: bool = False
 ) -> Any:
     """Declare another object of the same input file."""

@@ -6,62 +6,20 @@ A leaf declares its variables, parameters and options once, as class attributes,
 
 from __future__ import annotations
 
-import math
-import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, TypeVar, get_type_hints
 
 import torch
 
 from neml2 import derivatives
+from neml2.binding import Wired, bind, option_value
 from neml2.context import DEFAULT, Context
 from neml2.errors import MissingVariable
-from neml2.fields import (
-    BLOCK_NAME,
-    OPTION_NAME,
-    REQUIRED,
-    BufferField,
-    DependencyField,
-    Field,
-    FileField,
-    InputField,
-    OptionField,
-    OutputField,
-    ParameterField,
-    Variable,
-    check_number,
-)
+from neml2.fields import BufferField, DependencyField, Field, FileField, OptionField, ParameterField
 from neml2.registry import did_you_mean, listing, register
-from neml2.types import Scalar, Tensor, TensorWrapper
-
-_NAME = re.compile(r"[A-Za-z_][\w./]*(~\d+)?")
-
-
-@dataclass(frozen=True)
-class Wired:
-    """A parameter's value that comes from a variable, perhaps computed by the model ``provider``."""
-
-    variable: str
-    provider: Model | None = None
-
-
-@dataclass(frozen=True)
-class Kind:
-    """How a stored parameter is to be read: its tensor type, sub-batch rank, and table axes."""
-
-    type: type[TensorWrapper]
-    sub_batch_ndim: int = 0
-    table: int = 0
-
-    def wrap(self, data: torch.Tensor) -> TensorWrapper:
-        return self.type._new(data, self.sub_batch_ndim)
-
-    def batch_shape(self, shape: torch.Size) -> torch.Size:
-        """The dynamic batch of a parameter of that ``shape``."""
-        inner = self.type.BASE_NDIM + max(self.sub_batch_ndim, self.table)
-        return shape[: len(shape) - inner]
+from neml2.types import Tensor, TensorWrapper
+from neml2.values import Kind, as_typed
 
 
 class Model(torch.nn.Module):
@@ -132,35 +90,23 @@ class Model(torch.nn.Module):
         values = self._by_option(given)
         for f in self.FIELDS.values():
             if isinstance(f, OptionField | DependencyField | FileField):
-                setattr(self, f.attr, self._option(f, values))
+                setattr(self, f.attr, option_value(f, values, self._label()))
         fields = self.arrange(dict(self.FIELDS), values)
-        self.variables = self._variable_names(fields, values)
-        self._slots: list[tuple[str, Any]] = []
-        inputs: dict[str, type[TensorWrapper]] = {}
         for f in fields.values():
-            if isinstance(f, InputField):
-                self._slots.append(self._input_slot(f, inputs))
-        for f in fields.values():
-            if isinstance(f, ParameterField):
-                self._slots.append(self._parameter_slot(f, values, inputs))
-        self.input_spec = inputs
-        self.output_spec = {}
-        for f in fields.values():
-            if isinstance(f, OutputField):
-                for n in _names(self.variables[f.attr]):
-                    if n in self.output_spec:
-                        raise ValueError(f"{self} has two outputs called '{n}'; rename one of them")
-                    self.output_spec[n] = f.type
-        self.priorities = {
-            n: f.priority
-            for f in fields.values()
-            if isinstance(f, OutputField)
-            for n in _names(self.variables[f.attr])
-        }
+            if isinstance(f, ParameterField) and f.option in values:
+                values[f.option] = self._wired(values[f.option], f)
+        bound = bind(fields, values, self._label(), self.name)
+        self.variables = bound.variables
+        self.input_spec, self.output_spec = bound.inputs, bound.outputs
+        self.priorities = bound.priorities
+        self._slots = bound.slots
+        for attr, (typed, f) in bound.held.items():
+            self._hold(attr, typed, f)
+        self.providers = bound.providers
         self.setup()
 
     def arrange(self, fields: dict[str, Field], given: dict[str, Any]) -> dict[str, Field]:
-        """Adapt the declarations to the options of this instance (which are set); the default changes nothing.
+        """Adapt the declarations to the options of this instance, which are set; the default does nothing.
 
         ``given`` holds the constructor's values by option name and may be changed along.
         """
@@ -168,7 +114,7 @@ class Model(torch.nn.Module):
         return fields
 
     def setup(self) -> None:
-        """Called at the end of construction, when names and parameters are known; the default does nothing."""
+        """Called at the end of construction, with names and parameters known; the default does nothing."""
 
     def _by_option(self, given: dict[str, Any]) -> dict[str, Any]:
         options = {f.option: f.option for f in self.FIELDS.values() if f.option is not None}
@@ -191,78 +137,20 @@ class Model(torch.nn.Module):
         """Option names beyond the declared ones that :meth:`arrange` understands."""
         return ()
 
-    def _option(self, f: Field, values: dict[str, Any]) -> Any:
-        key = f.option or f.attr
-        if key not in values:
-            if f.required:
-                raise TypeError(f"{self._label()} needs the option '{key}': {f.doc}")
-            return list(f.default) if isinstance(f.default, list) else f.default
-        value = values[key]
-        if isinstance(f, OptionField) and value is not None:
-            value = _checked_option(value, f, self._label())
-        return value
+    def _wired(self, value: Any, f: ParameterField) -> Any:
+        """A parameter's value with models replaced by their only output."""
+        if isinstance(value, list | tuple):
+            return [self._wired(v, f) for v in value]
+        if not isinstance(value, Model):
+            return value
+        if len(value.output_spec) != 1:
+            raise ValueError(
+                f"{self._label()}: {f.option} is a model with outputs {listing(value.output_spec)};"
+                f" say which with Wired(variable, model)"
+            )
+        return Wired(next(iter(value.output_spec)), value)
 
-    def _variable_names(self, fields: dict[str, Field], values: dict[str, Any]) -> dict[str, Any]:
-        names: dict[str, Any] = {}
-        for f in fields.values():
-            if not isinstance(f, Variable):
-                continue
-            given = values.get(f.option) if f.option else None
-            if given in (None, "") and f.of is not None:
-                names[f.attr] = f"{names[f.of]}{f.suffix}" if names.get(f.of) else None
-                continue
-            if given is None:
-                default = {OPTION_NAME: f.option, BLOCK_NAME: self.name or f.option}.get(f.default, f.default)
-                if default is REQUIRED:
-                    raise TypeError(f"{self._label()} needs the option '{f.option}': {f.doc}")
-                given = default
-            if f.many:
-                given = given.split() if isinstance(given, str) else list(given or [])
-            elif given is not None and f.of is None:
-                given = f"{given}{f.suffix}"
-            for n in _names(given):
-                if not isinstance(n, str) or not _NAME.fullmatch(n):
-                    raise ValueError(f"{self._label()}: {f.option} is {n!r}, which is not a variable name")
-            names[f.attr] = given
-        return names
-
-    def _input_slot(self, f: InputField, inputs: dict[str, type[TensorWrapper]]) -> tuple[str, Any]:
-        found = self.variables[f.attr]
-        for n in _names(found):
-            if inputs.setdefault(n, f.type) is not f.type:
-                raise ValueError(
-                    f"{self._label()} reads '{n}' as {inputs[n].__name__} and as {f.type.__name__};"
-                    f" give the two variables different names"
-                )
-        return ("names" if f.many else "absent" if found is None else "name", found)
-
-    def _parameter_slot(
-        self, f: ParameterField, values: dict[str, Any], inputs: dict[str, type[TensorWrapper]]
-    ) -> tuple[str, Any]:
-        value = values.get(f.option, f.default)
-        if value is REQUIRED:
-            raise TypeError(f"{self._label()} needs the option '{f.option}': {f.doc}")
-        if not f.many:
-            return self._hold(f.attr, value, f, inputs)
-        items = value if isinstance(value, list | tuple) else [value]
-        return ("all", [self._hold(f"{f.attr}_{i}", v, f, inputs) for i, v in enumerate(items)])
-
-    def _hold(
-        self, attr: str, value: Any, f: ParameterField, inputs: dict[str, type[TensorWrapper]]
-    ) -> tuple[str, Any]:
-        if isinstance(value, Model):
-            if len(value.output_spec) != 1:
-                raise ValueError(
-                    f"{self._label()}: {f.option} is a model with outputs {listing(value.output_spec)};"
-                    f" say which with Wired(variable, model)"
-                )
-            value = Wired(next(iter(value.output_spec)), value)
-        if isinstance(value, str):
-            value = Wired(value)
-        if isinstance(value, Wired):
-            self._wire(value, f, inputs)
-            return ("name", value.variable)
-        typed = _typed_value(value, f, self._label())
+    def _hold(self, attr: str, typed: TensorWrapper, f: ParameterField) -> None:
         data = typed.data
         if isinstance(f, BufferField):
             self.register_buffer(attr, data.detach().clone())
@@ -270,29 +158,6 @@ class Model(torch.nn.Module):
             shared = isinstance(data, torch.nn.Parameter)  # by whoever made it; a plain tensor is copied
             self.register_parameter(attr, data if shared else torch.nn.Parameter(data.detach().clone()))
         self._kinds[attr] = Kind(f.type, typed.sub_batch_ndim, f.table)
-        return ("buffer" if isinstance(f, BufferField) else "parameter", attr)
-
-    def _wire(self, wire: Wired, f: ParameterField, inputs: dict[str, type[TensorWrapper]]) -> None:
-        variable, provider = wire.variable, wire.provider
-        if not f.promotable:
-            raise ValueError(f"{self._label()}: {f.option} must be a number or a tensor, not '{variable}'")
-        if not _NAME.fullmatch(variable):
-            raise ValueError(
-                f"{self._label()}: {f.option} is '{variable}', neither a number nor a variable name"
-            )
-        if inputs.setdefault(variable, f.type) is not f.type:
-            raise ValueError(
-                f"{self._label()}: {f.option} needs a {f.type.__name__},"
-                f" but '{variable}' is read as {inputs[variable].__name__}"
-            )
-        if provider is not None:
-            made = provider.output_spec.get(variable)
-            if made is None:
-                raise ValueError(
-                    f"{self._label()}: {provider._label()} has no output '{variable}'"
-                    f"{did_you_mean(variable, provider.output_spec)}"
-                )
-            self.providers.append(provider)
 
     # ---------------------------------------------------------------- evaluation
 
@@ -333,8 +198,8 @@ class Model(torch.nn.Module):
         if len(inputs) != len(self.input_spec):
             missing = list(self.input_spec)[len(inputs) :]
             raise TypeError(
-                f"{self._label()} takes {len(self.input_spec)} inputs ({listing(self.input_spec)}), got {len(inputs)}"
-                + (f"; missing: {listing(missing)}" if missing else "")
+                f"{self._label()} takes {len(self.input_spec)} inputs ({listing(self.input_spec)}),"
+                f" got {len(inputs)}" + (f"; missing: {listing(missing)}" if missing else "")
             )
         values = tuple(self.call_by_name(dict(zip(self.input_spec, inputs, strict=True))).values())
         return values[0] if len(values) == 1 and not self.RETURNS_TUPLE else values
@@ -355,8 +220,8 @@ class Model(torch.nn.Module):
                 typed[variable] = as_typed(values[variable], kind, f"{self._label()}: input '{variable}'")
             elif variable not in self.optional_inputs:
                 raise MissingVariable(
-                    f"{self._label()} needs the input '{variable}' ({kind.__name__}){did_you_mean(variable, values)};"
-                    f" got {listing(values)}"
+                    f"{self._label()} needs the input '{variable}' ({kind.__name__})"
+                    f"{did_you_mean(variable, values)}; got {listing(values)}"
                 )
         self._check_dtypes(typed)
         return typed
@@ -395,7 +260,7 @@ class Model(torch.nn.Module):
     def jacobian(
         self, inputs: Mapping[str, Any]
     ) -> tuple[dict[str, TensorWrapper], dict[str, dict[str, Tensor]]]:
-        """Outputs by name, and ``J[out][in]`` with shape ``(*batch, *out_sub, *in_sub, *out_base, *in_base)``."""
+        """Outputs by name, and ``J[out][in]``: ``(*batch, *out_sub, *in_sub, *out_base, *in_base)``."""
         return derivatives.jacobian(self, self.typed_inputs(inputs))
 
     def param_jacobian(
@@ -509,73 +374,8 @@ def for_types(model: type[Model], *kinds: type[TensorWrapper]) -> None:
         model.__class_getitem__(kind)
 
 
-def as_typed(value: Any, kind: type[TensorWrapper], what: str) -> TensorWrapper:
-    """``value`` as a ``kind``: typed already, a raw tensor, or (for a Scalar) a number.
-
-    Raises :class:`TypeError` for another tensor type or an object that is no tensor.
-    """
-    if isinstance(value, TensorWrapper):
-        if type(value) is not kind:
-            raise TypeError(f"{what} is a {type(value).__name__}, but a {kind.__name__} is expected")
-        return value
-    if isinstance(value, torch.Tensor):
-        try:
-            return kind(value)
-        except ValueError as error:
-            raise ValueError(f"{what}: {error}") from None
-    if kind is Scalar and isinstance(value, int | float):
-        return Scalar(float(value))
-    if hasattr(value, "__array__") or isinstance(value, list | tuple):
-        return kind(torch.as_tensor(value, dtype=torch.float64))
-    raise TypeError(f"{what} is a {type(value).__name__}; give a {kind.__name__} or a torch.Tensor")
-
-
-def _typed_value(value: Any, f: ParameterField, owner: str) -> TensorWrapper:
-    """A parameter's value from numbers, a tensor or a typed tensor, checked for its range."""
-    kind = f.type
-    if isinstance(value, TensorWrapper | torch.Tensor):
-        typed = as_typed(value, kind, f"{owner}: {f.option}")
-        if not typed.data.is_floating_point():
-            typed = typed.to(torch.float64)
-    else:
-        data = torch.as_tensor(value, dtype=torch.float64)
-        if kind.BASE_NDIM and data.ndim <= 1:
-            if data.numel() != math.prod(kind.BASE_SHAPE):
-                raise ValueError(
-                    f"{owner}: {f.option} needs the {math.prod(kind.BASE_SHAPE)} components of a {kind.__name__}, got {data.numel()}"
-                )
-            data = data.reshape(kind.BASE_SHAPE)
-        typed = kind(data)
-    check_number(typed.data.detach().flatten().tolist(), f, owner)
-    return typed
-
-
-def _checked_option(value: Any, f: OptionField, owner: str) -> Any:
-    if f.many:
-        value = value.split() if isinstance(value, str) else list(value)
-    for item in value if f.many else [value]:
-        if f.choices and item not in f.choices:
-            raise ValueError(
-                f"{owner}: {f.option} is '{item}', not one of {listing(f.choices)}{did_you_mean(str(item), f.choices)}"
-            )
-        if f.within is not None:
-            check_number(item, f, owner)
-        wanted = f.type if isinstance(f.type, type) else object
-        if wanted is float and isinstance(item, int):
-            wanted = int
-        if wanted in (bool, int, float, str) and (
-            not isinstance(item, wanted) or (isinstance(item, bool) and wanted is not bool)
-        ):
-            raise TypeError(f"{owner}: {f.option} is {item!r}, but a {f.type.__name__} is expected")
-    return value
-
-
 def _bind(f: Field, kind: type[TensorWrapper]) -> Field:
     return type(f)(**{**vars(f), "type": kind})
-
-
-def _names(found: Any) -> Iterable[str]:
-    return () if found is None else (found,) if isinstance(found, str) else found
 
 
 def _brief(p: torch.Tensor) -> str:

@@ -14,7 +14,7 @@ from neml2.types import TensorWrapper
 
 
 def take_data(data: torch.Tensor, batch_ndim: int, batch: torch.Size, index: torch.Tensor) -> torch.Tensor:
-    """Points ``index`` (counted in the flattened ``batch``) of data with ``batch_ndim`` leading batch axes."""
+    """Points ``index``, counted in the flattened ``batch``, of data with ``batch_ndim`` batch axes."""
     if batch_ndim == 0:
         return data  # the same for all points
     inner = data.shape[batch_ndim:]

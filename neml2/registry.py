@@ -26,7 +26,7 @@ _entries: dict[str, Entry] = {}
 
 
 def register(cls: type, name: str | None = None) -> type:
-    """Put ``cls`` into the catalogue under ``name`` (its own name by default); a second one replaces the first.
+    """Put ``cls`` into the catalogue under ``name``, its own by default; a second one replaces the first.
 
     The class says where it belongs by its attribute ``SECTION``; its fields are those of a model, or of a
     dataclass written with :func:`neml2.fields.setting`.

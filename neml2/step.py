@@ -99,13 +99,13 @@ class StateUpdate:
             )
 
     def initial_state(self, initial: Mapping[str, TensorWrapper], like: torch.Tensor) -> Values:
-        """The state before the first step: the given values, zero elsewhere; ``like`` gives dtype and device."""
-        state = {
-            n: initial.get(n, kind(like.new_zeros(kind.BASE_SHAPE))) for n, kind in self.states.items()
-        }
+        """The state before the first step: what is given, else zero; ``like`` gives dtype and device."""
+        state = {n: initial.get(n, kind(like.new_zeros(kind.BASE_SHAPE))) for n, kind in self.states.items()}
         return {**state, **{n: v for n, v in initial.items() if n in self.guesses}}
 
-    def initial_outputs(self, state: Mapping[str, TensorWrapper], forces: Mapping[str, TensorWrapper]) -> Values:
+    def initial_outputs(
+        self, state: Mapping[str, TensorWrapper], forces: Mapping[str, TensorWrapper]
+    ) -> Values:
         """Outputs of the initial state: implicit updates keep it, explicit models are evaluated.
 
         What cannot be known without a step (rates, unknowns without history) is NaN, outside the graph.
@@ -155,9 +155,7 @@ class StateUpdate:
         for value in outputs.values():
             if not bool(value.data.isfinite().all()):
                 finite = expand_batch(value, batch).isfinite().reshape(*batch, -1).all(-1)
-                status = torch.where(
-                    (status == Status.CONVERGED) & ~finite, int(Status.NOT_FINITE), status
-                )
+                status = torch.where((status == Status.CONVERGED) & ~finite, int(Status.NOT_FINITE), status)
         return Outcome(outputs, status.to(torch.int8), iterations)
 
     def _cut(
@@ -166,9 +164,7 @@ class StateUpdate:
         def advance(piece: Mapping[str, TensorWrapper], which: torch.Tensor) -> Outcome:
             context = take_parameters(self.model, Context(), batch, bad[which])
             part = self._evaluate(dict(piece), replace(context, solves=[]))
-            return Outcome(
-                part.outputs, part.status.expand(which.shape), part.iterations.expand(which.shape)
-            )
+            return Outcome(part.outputs, part.status.expand(which.shape), part.iterations.expand(which.shape))
 
         cut = bisect(advance, take_all(values, batch, bad), len(bad), levels)
         return Outcome(

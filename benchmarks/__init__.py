@@ -1,0 +1,1 @@
+"""Timings of whole load histories; see README.md."""

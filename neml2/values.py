@@ -1,0 +1,97 @@
+"""Values as models want them: typed tensors from whatever a caller has, and options that were checked."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, get_args
+
+import torch
+
+from neml2.fields import OptionField, ParameterField, check_number
+from neml2.registry import did_you_mean, listing
+from neml2.types import Scalar, TensorWrapper
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How a stored parameter is to be read: its tensor type, sub-batch rank, and table axes."""
+
+    type: type[TensorWrapper]
+    sub_batch_ndim: int = 0
+    table: int = 0
+
+    def wrap(self, data: torch.Tensor) -> TensorWrapper:
+        return self.type._new(data, self.sub_batch_ndim)
+
+    def batch_shape(self, shape: torch.Size) -> torch.Size:
+        """The dynamic batch of a parameter of that ``shape``."""
+        inner = self.type.BASE_NDIM + max(self.sub_batch_ndim, self.table)
+        return shape[: len(shape) - inner]
+
+
+def as_typed(value: Any, kind: type[TensorWrapper], what: str) -> TensorWrapper:
+    """``value`` as a ``kind``: typed already, a raw tensor, or (for a Scalar) a number.
+
+    Raises :class:`TypeError` for another tensor type or an object that is no tensor.
+    """
+    if isinstance(value, TensorWrapper):
+        if type(value) is not kind:
+            raise TypeError(f"{what} is a {type(value).__name__}, but a {kind.__name__} is expected")
+        return value
+    if isinstance(value, torch.Tensor):
+        try:
+            return kind(value)
+        except ValueError as error:
+            raise ValueError(f"{what}: {error}") from None
+    if kind is Scalar and isinstance(value, int | float):
+        return Scalar(float(value))
+    if hasattr(value, "__array__") or isinstance(value, list | tuple):
+        return kind(torch.as_tensor(value, dtype=torch.float64))
+    raise TypeError(f"{what} is a {type(value).__name__}; give a {kind.__name__} or a torch.Tensor")
+
+
+def typed_value(value: Any, f: ParameterField, owner: str) -> TensorWrapper:
+    """A parameter's value from numbers, a tensor or a typed tensor, checked for its range."""
+    kind = f.type
+    if isinstance(value, TensorWrapper | torch.Tensor):
+        typed = as_typed(value, kind, f"{owner}: {f.option}")
+        if not typed.data.is_floating_point():
+            typed = typed.to(torch.float64)
+    else:
+        data = torch.as_tensor(value, dtype=torch.float64)
+        if kind.BASE_NDIM and data.ndim <= 1:
+            if data.numel() != math.prod(kind.BASE_SHAPE):
+                raise ValueError(
+                    f"{owner}: {f.option} needs the {math.prod(kind.BASE_SHAPE)} components of a"
+                    f" {kind.__name__}, got {data.numel()}"
+                )
+            data = data.reshape(kind.BASE_SHAPE)
+        typed = kind(data)
+    check_number(typed.data.detach().flatten().tolist(), f, owner)
+    return typed
+
+
+def checked_option(value: Any, f: OptionField, owner: str) -> Any:
+    """A plain option of the declared kind, among its choices and within its range.
+
+    Raises :class:`TypeError` or :class:`ValueError` naming the owner, the option and what would do.
+    """
+    if f.many:
+        value = value.split() if isinstance(value, str) else list(value)
+    for item in value if f.many else [value]:
+        if f.choices and item not in f.choices:
+            raise ValueError(
+                f"{owner}: {f.option} is '{item}', not one of {listing(f.choices)}"
+                f"{did_you_mean(str(item), f.choices)}"
+            )
+        if f.within is not None:
+            check_number(item, f, owner)
+        wanted = (get_args(f.type) or (f.type,))[0] if f.many else f.type
+        if wanted is float and isinstance(item, int):
+            continue
+        if wanted in (bool, int, float, str) and (
+            not isinstance(item, wanted) or (isinstance(item, bool) and wanted is not bool)
+        ):
+            raise TypeError(f"{owner}: {f.option} is {item!r}, but a {wanted.__name__} is expected")
+    return value
