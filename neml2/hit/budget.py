@@ -15,6 +15,7 @@ STEPS_PER_OPERATION = 50  # a tensor operation takes as long as that many syntax
 MAX_ITEMS = 1_000_000  # of a list, a tuple or a range
 MAX_BITS = 8192  # of an integer
 MAX_ELEMENTS = 100_000_000  # of all tensors that one expression makes: 0.8 GB, half a second
+FREE = 10_000_000  # elements that a single operation may make before they are counted
 MAX_WORK = 10_000_000_000  # multiplications in matrix products
 
 
@@ -59,55 +60,97 @@ class Budget:
 
 
 class SizeGuard(TorchDispatchMode):
-    """Runs every tensor operation on shapes alone first, so that a size is known before it is allocated.
+    """Makes sure of the size of every tensor before it is allocated.
 
-    Also makes float64 the default dtype, for this thread only: an operation that would give torch's default
-    dtype although none of its arguments has it is told to give float64.
+    An operation whose result may be large is run on shapes alone first. Also makes float64 the default dtype,
+    for this thread only: an operation that would give torch's default dtype although none of its arguments
+    has it is told to give float64.
     """
 
     def __init__(self, budget: Budget) -> None:
         super().__init__()
         self.budget = budget
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return (
+            False  # nothing is compiled here, and asking torch to skip it imports its compiler for a second
+        )
+
     def __torch_dispatch__(
         self, func: Any, types: Sequence[type], args: tuple = (), kwargs: dict | None = None
     ) -> Any:
         self.budget.step(STEPS_PER_OPERATION)
         kwargs = dict(kwargs or {})
-        declared = {a.name for a in func._schema.arguments}
-        result = self._on_shapes(func, args, kwargs, declared)
-        tensors = [t for t in tree_leaves(result) if isinstance(t, torch.Tensor)]
-        given = [t for t in tree_leaves((args, kwargs)) if isinstance(t, torch.Tensor)]
+        name = func._schema.name
+        if name in _FACTORIES and kwargs.get("dtype") is None:
+            kwargs["dtype"] = torch.float64
+        small = name not in _UNBOUNDED and _bound(func, args, kwargs) <= FREE
+        if not small:
+            self._count(func, args, _on_shapes(func, args, kwargs))
+        result = func(*args, **kwargs)
+        if small:
+            self._count(func, args, result)
         default = torch.get_default_dtype()
-        by_default = default is not torch.float64 and any(t.dtype is default for t in tensors)
-        if by_default and func._schema.name not in _CONDITIONS:
-            args, kwargs = _in_double(args, kwargs, given, declared, default)
-        new = not getattr(func, "is_view", False)
+        if default is torch.float64 or name in _CONDITIONS or not _has(result, default):
+            return result
+        again = _in_double(args, kwargs, default, "dtype" in _declared(func))
+        return func(*again[0], **again[1]) if again else result
+
+    def _count(self, func: Any, args: tuple, result: Any) -> None:
+        tensors = _tensors(result)
         for t in tensors:
-            self.budget.tensor(t.numel(), new)
-        if func._schema.name in _PRODUCTS and given and tensors:
-            self.budget.product(tensors[0].numel() * (given[0].shape[-1] if given[0].ndim else 1))
-        return func(*args, **kwargs)
-
-    def _on_shapes(self, func: Any, args: tuple, kwargs: dict, declared: set[str]) -> Any:
-        meta = tree_map(_shape_only, kwargs)
-        if "device" in declared:
-            meta["device"] = torch.device("meta")
-        try:
-            return func(*tree_map(_shape_only, args), **meta)
-        except (NotImplementedError, RuntimeError) as error:
-            bounded = any(isinstance(x, torch.Tensor) for x in tree_leaves(args))
-            if bounded and (isinstance(error, NotImplementedError) or "meta" in str(error)):
-                return None  # the size depends on data (a mask, item) and is at most that of the argument
-            raise
+            self.budget.tensor(t.numel(), new=not _is_view(func))
+        given = _tensors(args)
+        if func._schema.name in _PRODUCTS and tensors and given and given[0].ndim:
+            self.budget.product(tensors[0].numel() * given[0].shape[-1])
 
 
+_FACTORIES = {
+    f"aten::{n}" for n in ("zeros", "ones", "rand", "randn", "linspace", "logspace", "eye", "empty")
+}
+_UNBOUNDED = {"aten::arange"}  # its size follows from numbers, not from integers
 _CONDITIONS = {
     "aten::where",
     "aten::index",
     "aten::masked_select",
 }  # their integers and flags must stay as they are
 _PRODUCTS = {"aten::mm", "aten::bmm", "aten::mv", "aten::dot", "aten::addmm", "aten::matmul"}
+
+
+def _bound(func: Any, args: tuple, kwargs: dict) -> int:
+    """A number of elements that the result cannot exceed: the product of all sizes among the arguments."""
+    if _is_view(func) and func._schema.name != "aten::expand":
+        return 0
+    declared = {a.name: a for a in func._schema.arguments}
+    named = [
+        *zip(func._schema.arguments, args),
+        *((declared[k], v) for k, v in kwargs.items() if k in declared),
+    ]
+    size = 1
+    for argument, value in named:
+        if "number" not in str(argument.type):  # a factor or a summand, not a size
+            for leaf in tree_leaves(value):
+                if isinstance(leaf, torch.Tensor):
+                    size *= leaf.numel() + 1
+                elif type(leaf) is int:
+                    size *= abs(leaf) + 1
+                if size > FREE:
+                    return size
+    return size
+
+
+def _on_shapes(func: Any, args: tuple, kwargs: dict) -> Any:
+    """The result without its data; its first use costs a second of imports."""
+    meta = tree_map(_shape_only, kwargs)
+    if "device" in _declared(func):
+        meta["device"] = torch.device("meta")
+    try:
+        return func(*tree_map(_shape_only, args), **meta)
+    except (NotImplementedError, RuntimeError) as error:
+        if _tensors(args) and (isinstance(error, NotImplementedError) or "meta" in str(error)):
+            return None  # the size depends on data (a mask, item) and is at most that of the argument
+        raise
 
 
 def _shape_only(x: Any) -> Any:
@@ -118,17 +161,33 @@ def _shape_only(x: Any) -> Any:
     return None if isinstance(x, torch.Generator) else x
 
 
-def _in_double(
-    args: tuple, kwargs: dict, given: list[torch.Tensor], declared: set[str], default: torch.dtype
-) -> tuple[tuple, dict]:
-    if any(t.dtype is default for t in given) or kwargs.get("dtype") is not None:
-        return args, kwargs
-    if not given and "dtype" in declared:
+def _in_double(args: tuple, kwargs: dict, default: torch.dtype, factory: bool) -> tuple[tuple, dict] | None:
+    """The arguments that give float64, or ``None`` if the default dtype was meant."""
+    given = _tensors((args, kwargs))
+    if _has(given, default) or kwargs.get("dtype") is not None:
+        return None
+    if not given and factory:
         return args, {**kwargs, "dtype": torch.float64}
-    if all(not t.is_floating_point() for t in given):
-        convert: Callable = lambda x: x.double() if isinstance(x, torch.Tensor) else x  # noqa: E731
-        return tree_map(convert, args), tree_map(convert, kwargs)
-    return args, kwargs
+    if any(t.is_floating_point() for t in given):
+        return None
+    convert: Callable = lambda x: x.double() if isinstance(x, torch.Tensor) else x  # noqa: E731
+    return tree_map(convert, args), tree_map(convert, kwargs)
+
+
+def _declared(func: Any) -> set[str]:
+    return {a.name for a in func._schema.arguments}
+
+
+def _is_view(func: Any) -> bool:
+    return bool(getattr(func, "is_view", False))
+
+
+def _tensors(x: Any) -> list[torch.Tensor]:
+    return [t for t in tree_leaves(x) if isinstance(t, torch.Tensor)]
+
+
+def _has(x: Any, dtype: torch.dtype) -> bool:
+    return any(t.dtype is dtype for t in _tensors(x))
 
 
 def flat_size(x: Any) -> int:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import csv
-import math
 import os
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
 from neml2.hit.errors import FileProblem, InputError, UnknownName, Where, did_you_mean, listing
+from neml2.hit.literals import number
 from neml2.hit.source import read_text
 from neml2.types import SR2, WR2, Scalar, TensorWrapper, Vec
 
@@ -22,7 +21,6 @@ SUFFIXES: dict[type, tuple[str, ...]] = {
     SR2: ("_xx", "_yy", "_zz", "_yz", "_xz", "_xy"),
     WR2: ("_zy", "_xz", "_yx"),
 }
-NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
 def read_csv(
@@ -89,8 +87,7 @@ def _table(path: str | Path, where: Where | str) -> tuple[list[str], list[list[f
 
 
 def _number(cell: str, column: str, where: Where) -> float:
-    text = cell.strip()
-    value = float(text) if NUMBER.fullmatch(text) else math.nan
-    if not math.isfinite(value):
+    value = number(cell.strip())
+    if value is None:
         raise InputError(where, f"'{cell}' in column '{column}' is not a finite number")
     return value

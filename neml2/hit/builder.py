@@ -1,0 +1,219 @@
+"""From a block of an input file to the keywords of a constructor, with every slip located."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import types
+import typing
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from neml2.fields import (
+    BufferField,
+    DependencyField,
+    Field,
+    FileField,
+    OptionField,
+    Parameter,
+    ParameterField,
+    ValueField,
+    Variable,
+    check_number,
+)
+from neml2.hit import parameters
+from neml2.hit.document import Block, Value
+from neml2.hit.errors import (
+    InputError,
+    InputErrors,
+    SyntaxProblem,
+    UnknownName,
+    WrongKind,
+    did_you_mean,
+    listing,
+)
+from neml2.hit.literals import flag, integer, number, why_no_number
+from neml2.model import Model
+from neml2.registry import Entry
+from neml2.types import Scalar
+
+if TYPE_CHECKING:
+    from neml2.hit.input_file import InputFile
+
+
+def build(file: InputFile, entry: Entry, block: Block) -> Any:
+    """The object that ``block`` describes.
+
+    Raises :class:`InputError` for the first, or :class:`InputErrors` for several, things wrong with it.
+    """
+    label = f"[{block.path}]"
+    options = accepted(entry)
+    errors: list[InputError] = list(unknown_options(block, entry.name, options))
+    keywords: dict[str, Any] = {}
+    as_model = issubclass(entry.cls, Model)
+    for field in entry.fields.values():
+        if isinstance(field, FileField):
+            keywords[field.attr] = file.fact(field.attr)
+    for name, value in block.values.items():
+        if name not in options:
+            continue
+        field = options[name]
+        try:
+            found = convert(file, label, value, field)
+        except InputErrors as several:
+            errors += several.errors
+        except InputError as error:
+            errors.append(error)
+        else:
+            keywords[name if as_model or not field.attr else field.attr] = found
+    extra = set(options) - {f.option for f in entry.fields.values()}
+    if not extra & set(block.values):  # the other way to say it may make these superfluous
+        errors += missing(block, entry, errors)
+    if errors:
+        raise errors[0] if len(errors) == 1 else InputErrors(errors)
+    if as_model or "name" in inspect.signature(entry.cls).parameters:
+        keywords["name"] = block.name
+    try:
+        return entry.cls(**keywords)
+    except InputError:
+        raise
+    except (ValueError, TypeError, KeyError, NotImplementedError) as error:
+        raise located(error, block, entry) from error
+
+
+def accepted(entry: Entry) -> dict[str, Field]:
+    """The options of a type by name, those that it understands beyond its declarations included."""
+    options = {f.option: f for f in entry.fields.values() if f.option and not isinstance(f, FileField)}
+    if issubclass(entry.cls, Model):
+        for name in entry.cls.extra_options(entry.cls):  # type: ignore[arg-type] # the answer is one of the class
+            options.setdefault(name, Parameter(name, "").named("", Scalar, {}))
+    return options
+
+
+def unknown_options(block: Block, kind: str, options: typing.Iterable[str]) -> list[InputError]:
+    """An error for each field and each sub-block that is no option."""
+    known = sorted(options)
+    found: list[InputError] = []
+    items: dict[str, Value | Block] = {**block.values, **block.blocks}
+    for name, item in items.items():
+        if name in known and isinstance(item, Block):
+            found.append(
+                InputError(
+                    item.where, f"[{block.path}] {name} is an option, not a block; write '{name} = ...'"
+                )
+            )
+        elif name not in known and name != "type":
+            near = did_you_mean(name, known)
+            noun = "block" if isinstance(item, Block) else "option"
+            found.append(
+                InputError(
+                    item.where,
+                    f"[{block.path}] has no {noun} '{name}'{near or ';'} ({kind}: {listing(known)})",
+                )
+            )
+    return found
+
+
+def missing(block: Block, entry: Entry, errors: list[InputError]) -> list[InputError]:
+    """An error for each required option that is not there; none when a misspelt one explains it."""
+    found: list[InputError] = []
+    for field in entry.fields.values():
+        if field.required and field.option and field.option not in block.values:
+            if any(f"did you mean '{field.option}'?" in str(e) for e in errors):
+                continue
+            what = f"[{block.path}] needs the option '{field.option}' ({entry.name}): {field.doc}"
+            found.append(SyntaxProblem(block.where, what))
+    return found
+
+
+def convert(file: InputFile, label: str, value: Value, field: Field) -> Any:
+    """The text of an option as what the constructor takes."""
+    if isinstance(field, Variable):
+        return value.tokens if field.many else _single(label, value)
+    if isinstance(field, ParameterField | BufferField | ValueField):
+        return parameters.resolve(file, label, value, field)
+    if isinstance(field, DependencyField):
+        return _dependency(file, label, value, field)
+    assert isinstance(field, OptionField), field
+    return _option(label, value, field)
+
+
+def _single(label: str, value: Value) -> str:
+    words = value.tokens
+    if len(words) > 1:
+        raise InputError(value.where, f"{label} {value.name} is '{value.text}'; give a single name")
+    return words[0] if words else ""
+
+
+def _dependency(file: InputFile, label: str, value: Value, field: DependencyField) -> Any:
+    names = value.tokens
+    if not field.many and len(names) != 1:
+        raise InputError(
+            value.where, f"{label} {value.name} is '{value.text}'; name one block of [{field.section}]"
+        )
+    for name in names:
+        if not file.has(field.section, name):
+            near = did_you_mean(name, file.names(field.section))
+            known = "" if near else f" (there are {listing(file.names(field.section))})"
+            raise UnknownName(
+                value.where, f"{label} {value.name}: there is no [{field.section}/{name}]{near}{known}"
+            )
+    found = [file.get(field.section, name) for name in names]
+    return found if field.many else found[0]
+
+
+def _option(label: str, value: Value, field: OptionField) -> Any:
+    kind = _item_type(field)
+    read: Callable[[str], Any] = {bool: flag, int: integer, float: number}.get(kind, str)
+    words = value.tokens if field.many else [value.text.strip()]
+    items = []
+    for word in words:
+        item = read(word)
+        what = f"{label} {value.name} is '{word}'"
+        if item is None:
+            raise InputError(value.where, what + _needed(kind, word))
+        if field.choices and item not in field.choices:
+            near = did_you_mean(str(item), [str(c) for c in field.choices])
+            raise InputError(value.where, f"{what}, not one of {listing(field.choices)}{near}")
+        if field.within is not None and kind in (int, float):
+            try:
+                check_number(item, field, label)
+            except ValueError:
+                where = value.where
+                raise InputError(where, f"{what}, outside its range {field.within.text}") from None
+        items.append(item)
+    return items if field.many else items[0]
+
+
+def _needed(kind: Any, word: str) -> str:
+    if kind is bool:
+        return "; give true or false"
+    if kind is int:
+        return "; give an integer"
+    return f", which {why_no_number(word)}"
+
+
+def _item_type(field: Field) -> Any:
+    """``float`` for ``float``, ``float | None`` and ``list[float]``."""
+    kind = field.type
+    while True:
+        origin = typing.get_origin(kind)
+        if origin not in (list, tuple, types.UnionType, typing.Union):
+            return kind
+        inner = [a for a in typing.get_args(kind) if a not in (type(None), ...)]
+        kind = inner[0] if inner else str
+
+
+def located(error: Exception, block: Block, entry: Entry) -> InputError:
+    """A constructor's complaint, at the option that it mentions."""
+    text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+    text = re.sub(rf"^(\w+ '{re.escape(block.name)}'|{re.escape(entry.name)}(?=\W))(: )?", "", text).strip()
+    where = block.where
+    for word in re.findall(r"[\w~]+", text):
+        if word in block.values and word != "type":
+            where = block.values[word].where
+            break
+    kind = {TypeError: WrongKind, KeyError: UnknownName}.get(type(error), InputError)
+    if isinstance(error, KeyError):
+        kind = UnknownName
+    return kind(where, f"[{block.path}] {text}")
