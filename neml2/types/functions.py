@@ -53,6 +53,7 @@ from .elementwise import (
     tanh,
     where,
 )
+from .exponential import dexp_map, exp_map, jvp_exp_map
 from .interpolation import (
     bilinear_interpolation,
     bilinear_interpolation_slopes,
@@ -62,18 +63,15 @@ from .interpolation import (
 from .regions import cat, diff, linspace, logspace, mean, stack, sum, sum_sub_batch
 from .rotations import (
     compose,
-    dexp_map,
     dist,
     drotate,
     drotate_self,
     dV,
     euler_rodrigues,
-    exp_map,
     gdist,
     inverse,
     jvp_compose,
     jvp_euler_rodrigues,
-    jvp_exp_map,
     jvp_rotate,
     quaternion_dist,
     quaternion_rotation_matrix,

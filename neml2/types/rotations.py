@@ -28,12 +28,13 @@ from .wrapper import aligned_pair, wrap
 X = TypeVar("X", SR2, WR2, R2, Vec, SSR4)
 
 
-def _dot(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+def row_dot(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     """The dot product over the last axis, which is kept: (..., 1)."""
     return (a * b).sum(-1, keepdim=True)
 
 
-def _dyad(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+def dyad(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """The dyadic product (..., 3, 3) of (..., 3) and (..., 3)."""
     return a[..., :, None] * b[..., None, :]
 
 
@@ -42,7 +43,7 @@ def _spin(v: torch.Tensor) -> torch.Tensor:
     return unpack_skew(v)
 
 
-def _plus_identity(diagonal: torch.Tensor, matrix: torch.Tensor) -> torch.Tensor:
+def plus_identity(diagonal: torch.Tensor, matrix: torch.Tensor) -> torch.Tensor:
     """``diagonal`` (..., 1) times I plus ``matrix`` (..., 3, 3)."""
     return diagonal[..., None] * torch.eye(3, dtype=matrix.dtype, device=matrix.device) + matrix
 
@@ -142,13 +143,13 @@ def euler_rodrigues(r: MRP) -> R2:
     r"""The rotation matrix :math:`I + \frac{4(1-\rho) W + 8 W^2}{(1+\rho)^2}`, rho = r.r, W v = r x v."""
     expect(r, MRP, "euler_rodrigues")
     x = r.data
-    rho = _dot(x, x)
+    rho = row_dot(x, x)
     w = _spin(x)
     scale = (1 / ((1 + rho) * (1 + rho)))[..., None]
     # W^2 = r r^T - rho I
-    square = _plus_identity(-rho, _dyad(x, x))
+    square = plus_identity(-rho, dyad(x, x))
     turn = scale * (4 * (1 - rho)[..., None] * w + 8 * square)
-    return wrap(R2, _plus_identity(torch.ones_like(rho), turn), r.sub_batch_ndim)
+    return wrap(R2, plus_identity(torch.ones_like(rho), turn), r.sub_batch_ndim)
 
 
 def jvp_euler_rodrigues(r: MRP, dr: MRP) -> R2:
@@ -156,10 +157,10 @@ def jvp_euler_rodrigues(r: MRP, dr: MRP) -> R2:
     expect(r, MRP, "jvp_euler_rodrigues")
     expect(dr, MRP, "jvp_euler_rodrigues")
     x, dx, n = aligned_pair(r, dr)
-    rho, drho = _dot(x, x)[..., None], 2 * _dot(x, dx)[..., None]
+    rho, drho = row_dot(x, x)[..., None], 2 * row_dot(x, dx)[..., None]
     w, dw = _spin(x), _spin(dx)
-    square = _plus_identity(-rho[..., 0], _dyad(x, x))
-    dsquare = _plus_identity(-drho[..., 0], _dyad(x, dx) + _dyad(dx, x))
+    square = plus_identity(-rho[..., 0], dyad(x, x))
+    dsquare = plus_identity(-drho[..., 0], dyad(x, dx) + dyad(dx, x))
     top = 4 * (1 - rho) * w + 8 * square
     dtop = 4 * (1 - rho) * dw - 4 * drho * w + 8 * dsquare
     return wrap(R2, (dtop - 2 * drho / (1 + rho) * top) / ((1 + rho) * (1 + rho)), n)
@@ -178,9 +179,9 @@ def compose(r1: MRP, r2: MRP) -> MRP:
 
 
 def _composition(a: torch.Tensor, b: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    rho_a, rho_b = _dot(a, a), _dot(b, b)
+    rho_a, rho_b = row_dot(a, a), row_dot(b, b)
     top = (1 - rho_b) * a + (1 - rho_a) * b - 2 * cross3(b, a)
-    return top, 1 + rho_a * rho_b - 2 * _dot(a, b)
+    return top, 1 + rho_a * rho_b - 2 * row_dot(a, b)
 
 
 def jvp_compose(r1: MRP, r2: MRP, *, dr1: MRP | None = None, dr2: MRP | None = None) -> MRP:
@@ -194,10 +195,10 @@ def jvp_compose(r1: MRP, r2: MRP, *, dr1: MRP | None = None, dr2: MRP | None = N
         dr2 = r2 * 0.0
     (a, b, da, db), n = aligned_data(r1, r2, dr1, dr2)
     top, bottom = _composition(a, b)
-    rho_a, rho_b = _dot(a, a), _dot(b, b)
-    drho_a, drho_b = 2 * _dot(a, da), 2 * _dot(b, db)
+    rho_a, rho_b = row_dot(a, a), row_dot(b, b)
+    drho_a, drho_b = 2 * row_dot(a, da), 2 * row_dot(b, db)
     dtop = (1 - rho_b) * da - drho_b * a + (1 - rho_a) * db - drho_a * b - 2 * (cross3(db, a) + cross3(b, da))
-    dbottom = drho_a * rho_b + rho_a * drho_b - 2 * (_dot(da, b) + _dot(a, db))
+    dbottom = drho_a * rho_b + rho_a * drho_b - 2 * (row_dot(da, b) + row_dot(a, db))
     return wrap(MRP, (dtop - top / bottom * dbottom) / bottom, n)
 
 
@@ -219,12 +220,12 @@ def drotate_self(r1: MRP, r2: MRP) -> R2:
 
 def _composition_slope(a: torch.Tensor, b: torch.Tensor, sense: float) -> torch.Tensor:
     """The derivative with respect to a of a o b (``sense`` 1) or b o a (``sense`` -1)."""
-    rho_a, rho_b = _dot(a, a), _dot(b, b)
+    rho_a, rho_b = row_dot(a, a), row_dot(b, b)
     top = (1 - rho_b) * a + (1 - rho_a) * b - 2 * sense * cross3(b, a)
-    bottom = 1 + rho_a * rho_b - 2 * _dot(a, b)
-    dtop = _plus_identity(1 - rho_b, -2 * _dyad(b, a) - 2 * sense * _spin(b))
+    bottom = 1 + rho_a * rho_b - 2 * row_dot(a, b)
+    dtop = plus_identity(1 - rho_b, -2 * dyad(b, a) - 2 * sense * _spin(b))
     dbottom = 2 * (rho_b * a - b)
-    return (dtop - _dyad(top / bottom, dbottom)) / bottom[..., None]
+    return (dtop - dyad(top / bottom, dbottom)) / bottom[..., None]
 
 
 def inverse(r: MRP) -> MRP:
@@ -236,7 +237,7 @@ def inverse(r: MRP) -> MRP:
 def shadow(r: MRP) -> MRP:
     """The other parameters of the same rotation, -r/|r|^2; NaN at r = 0."""
     expect(r, MRP, "shadow")
-    return wrap(MRP, -r.data / _dot(r.data, r.data), r.sub_batch_ndim)
+    return wrap(MRP, -r.data / row_dot(r.data, r.data), r.sub_batch_ndim)
 
 
 def gdist(a: MRP, b: MRP) -> Scalar:
@@ -287,7 +288,7 @@ def from_axis_angle(axis: Vec, angle: Scalar) -> MRP:
     expect(axis, Vec, "MRP.from_axis_angle")
     expect(angle, Scalar, "MRP.from_axis_angle")
     n, theta, rank = aligned_pair(axis, angle)
-    return wrap(MRP, n / torch.sqrt(_dot(n, n)) * torch.tan(theta / 4)[..., None], rank)
+    return wrap(MRP, n / torch.sqrt(row_dot(n, n)) * torch.tan(theta / 4)[..., None], rank)
 
 
 def from_axis_angle_standard(axis: Vec, angle: Scalar) -> MRP:
@@ -295,8 +296,8 @@ def from_axis_angle_standard(axis: Vec, angle: Scalar) -> MRP:
     expect(axis, Vec, "MRP.from_axis_angle_standard")
     expect(angle, Scalar, "MRP.from_axis_angle_standard")
     n, theta, rank = aligned_pair(axis, angle)
-    v = n / torch.sqrt(_dot(n, n)) * torch.tan(theta / 2)[..., None]
-    return wrap(MRP, v / (torch.sqrt(1 + _dot(v, v)) + 1), rank)
+    v = n / torch.sqrt(row_dot(n, n)) * torch.tan(theta / 2)[..., None]
+    return wrap(MRP, v / (torch.sqrt(1 + row_dot(v, v)) + 1), rank)
 
 
 def rotation_from_to(v1: Vec, v2: Vec) -> MRP:
@@ -304,11 +305,11 @@ def rotation_from_to(v1: Vec, v2: Vec) -> MRP:
     expect(v1, Vec, "MRP.rotation_from_to")
     expect(v2, Vec, "MRP.rotation_from_to")
     a, b, n = aligned_pair(v1, v2)
-    axis, cosine = cross3(a, b), 1 + _dot(a, b)
+    axis, cosine = cross3(a, b), 1 + row_dot(a, b)
     opposite = cosine <= 1e-15  # of the size of rounding: any axis normal to v1 will do
     safe = torch.where(opposite, 1.0, cosine)
     s = axis / safe
-    r = s / (torch.sqrt(1 + _dot(s, s)) + 1)
+    r = s / (torch.sqrt(1 + row_dot(s, s)) + 1)
     x, y, z = a.unbind(-1)
     steep = torch.where(z < 0, -1.0, 1.0)
     f = 1 / (steep + z)  # a frame normal to v1: T. Duff et al., J. Computer Graphics Techniques 6 (2017)
@@ -354,7 +355,7 @@ def random_rotations(
 def to_quaternion(r: MRP) -> Quaternion:
     """The unit quaternion ((1 - rho), 2 r)/(1 + rho), with rho = r.r."""
     expect(r, MRP, "to_quaternion")
-    rho = _dot(r.data, r.data)
+    rho = row_dot(r.data, r.data)
     return wrap(Quaternion, torch.cat([1 - rho, 2 * r.data], -1) / (1 + rho), r.sub_batch_ndim)
 
 
@@ -362,9 +363,9 @@ def quaternion_rotation_matrix(q: Quaternion) -> R2:
     """The rotation matrix of a unit quaternion, I + 2 w [v] + 2 [v]^2."""
     expect(q, Quaternion, "quaternion_rotation_matrix")
     w, v = q.data[..., :1], q.data[..., 1:]
-    square = _plus_identity(-_dot(v, v), _dyad(v, v))
+    square = plus_identity(-row_dot(v, v), dyad(v, v))
     turn = 2 * w[..., None] * _spin(v) + 2 * square
-    return wrap(R2, _plus_identity(torch.ones_like(w), turn), q.sub_batch_ndim)
+    return wrap(R2, plus_identity(torch.ones_like(w), turn), q.sub_batch_ndim)
 
 
 def quaternion_dist(a: Quaternion, b: Quaternion) -> Scalar:
@@ -376,61 +377,3 @@ def quaternion_dist(a: Quaternion, b: Quaternion) -> Scalar:
     chord = x - torch.where(opposite, -y, y)
     # the same angle from the chord: arccos loses half of its digits near 1
     return wrap(Scalar, 4 * torch.asin(safe_sqrt(sum_last(chord * chord)) / 2), n)
-
-
-# --- exponential map ----------------------------------------------------------------------------------------
-
-# tan(y)/y in powers of y^2; for y^2 < 0.01 the next term is below rounding
-_TAN = (1.0, 1 / 3, 2 / 15, 17 / 315, 62 / 2835, 1382 / 155925, 21844 / 6081075)
-_SERIES_BELOW = 0.16  # |w|^2, which is 16 y^2
-
-
-def exp_map(w: WR2) -> MRP:
-    r"""The rotation :math:`\exp W`, by the angle |w| about w: :math:`w \tan(|w|/4) / |w|`."""
-    expect(w, WR2, "exp_map")
-    x = w.data
-    return wrap(MRP, x * _tan_ratio(_dot(x, x)), w.sub_batch_ndim)
-
-
-def dexp_map(w: WR2) -> R2:
-    r"""The derivative of `exp_map`: :math:`a I + b\, w \otimes w`, a = tan(|w|/4)/|w|, b = (da/d|w|)/|w|."""
-    expect(w, WR2, "dexp_map")
-    x = w.data
-    square = _dot(x, x)
-    slope = _tan_ratio_slope(square)
-    return wrap(R2, _plus_identity(_tan_ratio(square), slope[..., None] * _dyad(x, x)), w.sub_batch_ndim)
-
-
-def jvp_exp_map(w: WR2, dw: WR2) -> MRP:
-    """The derivative of `exp_map` in the direction ``dw``."""
-    expect(w, WR2, "jvp_exp_map")
-    expect(dw, WR2, "jvp_exp_map")
-    x, dx, n = aligned_pair(w, dw)
-    square = _dot(x, x)
-    return wrap(MRP, _tan_ratio(square) * dx + _tan_ratio_slope(square) * _dot(x, dx) * x, n)
-
-
-def _tan_ratio(square: torch.Tensor) -> torch.Tensor:
-    """tan(angle/4)/angle as a function of angle^2."""
-    small = square < _SERIES_BELOW
-    angle = torch.sqrt(torch.where(small, 1.0, square))
-    return torch.where(small, _series(square / 16, _TAN) / 4, torch.tan(angle / 4) / angle)
-
-
-def _tan_ratio_slope(square: torch.Tensor) -> torch.Tensor:
-    """Twice the derivative of `_tan_ratio`."""
-    small = square < _SERIES_BELOW
-    safe = torch.where(small, 1.0, square)
-    angle = torch.sqrt(safe)
-    t = torch.tan(angle / 4)
-    # sec^2 = 1 + tan^2
-    exact = ((1 + t * t) / 4 - t / angle) / safe
-    slopes = tuple(k * c for k, c in enumerate(_TAN))[1:] + (7 * 929569 / 638512875,)
-    return torch.where(small, _series(square / 16, slopes) / 32, exact)
-
-
-def _series(x: torch.Tensor, coefficients: tuple[float, ...]) -> torch.Tensor:
-    total = x * coefficients[-1] + coefficients[-2]
-    for c in coefficients[-3::-1]:
-        total = total * x + c
-    return total
