@@ -14,6 +14,7 @@ import torch
 
 from neml2.context import Context
 from neml2.types import Tensor, TensorWrapper
+from neml2.values import as_typed
 
 if TYPE_CHECKING:
     from neml2.model import Model
@@ -77,6 +78,7 @@ def jacobian(
         blocks: dict[str, dict[str, Tensor]] = {}
         for name, out in outputs.items():
             rows = jacobian_rows(flat(out), [v.data for v in leaves.values()])
+            _check_points(name, out, batch, rows)
             blocks[name] = {}
             for (variable, v), row in zip(leaves.items(), rows, strict=True):
                 shape = _block_shape(batch, out, v)
@@ -86,6 +88,17 @@ def jacobian(
                     sub_batch_ndim=out.sub_batch_ndim + v.sub_batch_ndim,
                 )
     return {n: type(o)(o.data.detach(), o.sub_batch_ndim) for n, o in outputs.items()}, blocks
+
+
+def _check_points(
+    name: str, out: TensorWrapper, batch: torch.Size, rows: Sequence[torch.Tensor | None]
+) -> None:
+    """Refuse an output that mixes points, such as a mean over the batch: its rows would be sums over them."""
+    if out.dynamic_batch_shape != batch and any(row is not None for row in rows):
+        raise ValueError(
+            f"'{name}' has the batch {tuple(out.dynamic_batch_shape)} at inputs of the batch {tuple(batch)}, so it"
+            f" combines points and has no Jacobian per point; use jvp or param_vjp, or a sub-batch axis"
+        )
 
 
 def _block_shape(batch: torch.Size, out: TensorWrapper, v: TensorWrapper) -> tuple[int, ...]:
@@ -104,8 +117,6 @@ def jvp(
     model: Model, values: Mapping[str, TensorWrapper], tangents: Mapping[str, Any]
 ) -> tuple[dict[str, TensorWrapper], dict[str, TensorWrapper]]:
     """Directional derivative, as the derivative of the (linear) cotangent map of reverse mode."""
-    from neml2.model import as_typed
-
     with torch.enable_grad():
         _, leaves = _leaves(model, values)
         outputs = model.evaluate(leaves)
@@ -166,6 +177,7 @@ def param_jacobian(
         blocks: dict[str, dict[str, torch.Tensor]] = {}
         for name, out in outputs.items():
             rows = jacobian_rows(flat(out), list(copies.values()))
+            _check_points(name, out, batch, rows)
             inside = out.data.shape[len(out.dynamic_batch_shape) :]
             blocks[name] = {
                 n: out.data.new_zeros((*batch, *inside, *inner[n]))
@@ -187,7 +199,7 @@ def param_vjp(
     cotangents: Mapping[str, Any],
     params: Mapping[str, torch.nn.Parameter],
 ) -> dict[str, torch.Tensor]:
-    """Gradient of the sum of ``<cotangent, output>`` with respect to parameters; see :meth:`Model.param_vjp`."""
+    """Gradient of the sum of ``<cotangent, output>`` by parameters; see :meth:`Model.param_vjp`."""
     with torch.enable_grad():
         copies = {n: p.detach().requires_grad_(True) for n, p in params.items()}
         context = Context(parameters={p: copies[n] for n, p in params.items()})

@@ -254,7 +254,7 @@ def test_a_wired_parameter_gives_the_same_answer(case: Case, field: ParameterFie
     )
     assert not any(a in wired._kinds for a in attrs)
     point = probe.point | {
-        names[a]: like(v, v.data.detach()) for a in attrs for v in [getattr(probe.model, a)]
+        names[a]: like(v, v.data.detach().clone()) for a in attrs for v in [getattr(probe.model, a)]
     }
     expected = probe.model.call_by_name(probe.point)
     outputs = wired.call_by_name(point)
@@ -283,6 +283,14 @@ def test_copies(case: Case) -> None:
             assert a == b and p is not q and torch.equal(p, q)
         for name, out in twin.call_by_name(probe.point).items():
             assert torch.equal(out.data, expected[name].data)
+    with torch.no_grad():
+        for p in probe.model.parameters():
+            p.mul_(1.001)
+    unused = case.build()
+    unused.load_state_dict(probe.model.state_dict())
+    for name, out in unused.call_by_name(probe.point).items():
+        changed = probe.model.call_by_name(probe.point)[name].data
+        assert torch.equal(out.data, changed), f"{name} does not follow a change of the parameters"
 
 
 @every_case
