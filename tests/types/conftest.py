@@ -1,4 +1,4 @@
-"""Lets the test files of this folder import the table `cases`."""
+"""Lets the test files of this folder import the table `point_functions`."""
 
 import sys
 from pathlib import Path
