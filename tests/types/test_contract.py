@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
-from point_functions import CASES, Case
 from torch.autograd import gradcheck, gradgradcheck
 from torch.fx.experimental.proxy_tensor import make_fx
 
 import neml2.types as types
 import neml2.types.functions as F
+from tests.types.point_functions import CASES, Case
 
 each_case = pytest.mark.parametrize("case", CASES, ids=str)
 N = 1001  # odd, and more than any vector register or unrolled loop takes at once
