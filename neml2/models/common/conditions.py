@@ -41,7 +41,7 @@ class IrreversibleScalar(Model):
     y_n: Scalar = Input("The largest value before this step", of="y", suffix="~1")
 
     def forward(self, x, y_n):
-        return where(gt(x, y_n), x, y_n)
+        return where(gt(x, y_n), x, y_n + 0 * (x - y_n))  # the zero lets a NaN of x be seen
 
 
 class MixedControlSetup(Model):
@@ -109,4 +109,4 @@ class MinMapComplementarity(Model):
 
     def forward(self, a, b):
         A, B = _SIGN[self.a_inequality] * a, _SIGN[self.b_inequality] * b
-        return where(lt(A, B), A, B)
+        return where(lt(A, B), A, B + 0 * (A - B))  # the zero lets a NaN of A be seen
