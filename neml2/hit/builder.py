@@ -28,6 +28,7 @@ from neml2.hit.errors import (
     InputErrors,
     SyntaxProblem,
     UnknownName,
+    Where,
     WrongKind,
     did_you_mean,
     listing,
@@ -118,7 +119,8 @@ def missing(block: Block, entry: Entry, errors: list[InputError]) -> list[InputE
     """An error for each required option that is not there; none when a misspelt one explains it."""
     found: list[InputError] = []
     for field in entry.fields.values():
-        if field.required and field.option and field.option not in block.values:
+        given = {*block.values, *block.blocks}
+        if field.required and field.option and field.option not in given:
             if any(f"did you mean '{field.option}'?" in str(e) for e in errors):
                 continue
             what = f"[{block.path}] needs the option '{field.option}' ({entry.name}): {field.doc}"
@@ -208,12 +210,25 @@ def located(error: Exception, block: Block, entry: Entry) -> InputError:
     """A constructor's complaint, at the option that it mentions."""
     text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
     text = re.sub(rf"^(\w+ '{re.escape(block.name)}'|{re.escape(entry.name)}(?=\W))(: )?", "", text).strip()
-    where = block.where
-    for word in re.findall(r"[\w~]+", text):
-        if word in block.values and word != "type":
-            where = block.values[word].where
-            break
+    where = _mentioned(text, block)
     kind = {TypeError: WrongKind, KeyError: UnknownName}.get(type(error), InputError)
     if isinstance(error, KeyError):
         kind = UnknownName
     return kind(where, f"[{block.path}] {text}")
+
+
+def _mentioned(text: str, block: Block) -> Where:
+    """The place of the option that a message is about: one that it names, or whose value it quotes."""
+    options = {n: v for n, v in block.values.items() if n != "type"}
+    for word in re.findall(r"[\w~]+", text):
+        if word in options:
+            return options[word].where
+    for word in re.findall(r"'([^']+)'", text):
+        for value in options.values():
+            if word in value.tokens:
+                return value.where
+    for word in re.findall(r"-?\d[\d.]*(?:e[+-]?\d+)?", text):
+        for value in options.values():
+            if number(word) in [n for n in map(number, value.tokens) if n is not None]:
+                return value.where
+    return block.where

@@ -255,9 +255,13 @@ def _syntax_problem(error: nmhit.ErrorMessage, source: Source) -> SyntaxProblem:
             return SyntaxProblem(
                 where, f"'{words[-1][0]}' is not followed by '='; a value of several words needs quotes"
             )
+    tokens = list(scan(text))
+    if tokens and tokens[-1].kind == "key" and re.match(r"\s*:?=\s*['\"]", text[tokens[-1].end :]):
+        where = source.where(*places(tokens[-1].start))
+        return SyntaxProblem(where, f"the quote of '{tokens[-1].text}' is never closed; add the second quote")
     if "unexpected end of file" in message:
         stack = []
-        for token in scan(text):
+        for token in tokens:
             if token.kind == "open":
                 stack.append(token)
             elif token.kind == "close" and stack:

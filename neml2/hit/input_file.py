@@ -25,6 +25,7 @@ from neml2.hit.errors import (
     Where,
     did_you_mean,
     listing,
+    nearest,
 )
 from neml2.hit.settings import Settings, read_settings
 from neml2.model import Model
@@ -180,10 +181,10 @@ class InputFile:
     def _type(self, block: Block) -> Value:
         kind = block.values.get("type")
         if kind is None:
-            near = did_you_mean("type", block.values)
-            raise SyntaxProblem(
-                block.where, f"[{block.path}] has no parameter 'type'{near or '; say what it is'}"
-            )
+            slip = nearest("type", block.values)
+            where = block.values[slip].where if slip else block.where
+            hint = f", but '{slip}'; did you mean 'type'?" if slip else "; say what it is"
+            raise SyntaxProblem(where, f"[{block.path}] has no parameter 'type'{hint}")
         return kind
 
     def _entry(self, section: str, block: Block, kind: Value) -> Entry:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import re
 
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
-_INTEGER = re.compile(r"[+-]?\d{1,18}")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+_INTEGER = re.compile(r"[+-]?\d{1,18}", re.ASCII)
 _WORDS = {"nan", "inf", "infinity"}
 
 
@@ -41,7 +41,7 @@ def why_no_number(word: str) -> str:
     if number(mended) is not None:
         return f"is not a number; did you mean '{mended}'?"
     start = _NUMBER.match(word)
-    if start and re.fullmatch(r"[A-Za-z%/^]+\d*", word[start.end() :]):
+    if start and re.fullmatch(r"(?![xX]\d)[A-Za-z%/^]+\d*", word[start.end() :]):
         return f"is not a number; write {start[0]} without a unit"
     if "," in word or ";" in word:
         return "is not a number; separate numbers with blanks"
