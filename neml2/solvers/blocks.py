@@ -17,7 +17,7 @@ dense    block    ``(*batch, *sites, n, m)`` summed over the sites
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -57,6 +57,25 @@ class Matrix:
         ]
         return torch.cat(rows, -2)
 
+    def times(self, vector: Vector) -> Vector:
+        """The product with a vector, one tensor per row group."""
+        return [
+            sum_of(self._part(i, j, vector[j]) for j in range(len(self.columns)))
+            for i in range(len(self.rows))
+        ]
+
+    def _part(self, i: int, j: int, x: torch.Tensor) -> torch.Tensor:
+        row, column, nb = self.rows[i], self.columns[j], len(self.batch)
+        if row.sites and not column.sites:
+            x = x.reshape(*self.batch, *(1 for _ in row.sites), column.size)
+        y = total(self.blocks[i][j] * x.unsqueeze(-2), -1)  # (*batch, *sites, n)
+        return total(y.flatten(nb, -2), nb) if column.sites and not row.sites else y
+
+    def absolute(self) -> Matrix:
+        """The matrix of the absolute values."""
+        blocks = [[block.abs() for block in row] for row in self.blocks]
+        return Matrix(blocks, self.rows, self.columns, self.batch)
+
     def folded(self) -> Matrix:
         """The same matrix with dense groups only."""
         blocks = [[self._folded(i, j) for j in range(len(self.columns))] for i in range(len(self.rows))]
@@ -69,7 +88,7 @@ class Matrix:
         nb = len(self.batch)
         if not row.sites and not column.sites:
             return block
-        block = block.reshape(*self.batch, -1, row.size, column.size)  # (*batch, sites, n, m)
+        block = block.flatten(nb, -3)  # (*batch, sites, n, m)
         if row.sites and column.sites:
             sites = block.shape[nb]
             spread = torch.eye(sites, dtype=block.dtype, device=block.device)
@@ -106,8 +125,16 @@ def squared_norm(vector: Vector, batch: torch.Size) -> torch.Tensor:
     """Sum of the squares of all entries of each point, ``(*batch)``."""
     found = torch.zeros((), dtype=vector[0].dtype, device=vector[0].device)
     for v in vector:  # the order of the additions of a sum depends on the layout
-        found = found + (v * v).reshape(*batch, -1).contiguous().sum(-1)
+        found = found + (v * v).flatten(len(batch)).contiguous().sum(-1)
     return found
+
+
+def sum_of(terms: Iterable[torch.Tensor]) -> torch.Tensor:
+    """The sum of at least one tensor."""
+    first, *others = terms
+    for term in others:
+        first = first + term
+    return first
 
 
 def total(x: torch.Tensor, axis: int) -> torch.Tensor:

@@ -38,7 +38,7 @@ class _OneGroup:
 
     @property
     def singular(self) -> torch.Tensor:
-        return self.factors.singular.reshape(*self.batch, -1).any(-1)
+        return self.factors.singular.unsqueeze(-1).flatten(len(self.batch)).any(-1)
 
     def solve(self, b: Vector) -> Vector:
         return [self.factors.solve(b[0])]
