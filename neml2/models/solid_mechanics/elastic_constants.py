@@ -10,7 +10,6 @@ import torch
 
 from neml2.fields import Field, Option, Parameter
 from neml2.model import Model
-from neml2.registry import listing
 from neml2.types import Scalar, sqrt
 
 WORDS = {  # the parameter behind each word of `coefficient_types`, in the order of declaration
@@ -61,9 +60,10 @@ class WithElasticConstants(Model, abstract=True):
                 values[name] = given.pop(name)
         if len(values) != self.NUMBER or any(n not in values for n in self.ALWAYS):
             needed = " with " + " and ".join(self.ALWAYS) if self.ALWAYS else ""
+            found = ", ".join(values) or "none"
             raise ValueError(
-                f"{self._label()} needs {self.NUMBER} elastic constants{needed}, got {listing(values)};"
-                f" give coefficients and coefficient_types ({listing(WORDS)})"
+                f"{self._label()} needs {self.NUMBER} elastic constants{needed}, got {found};"
+                f" give coefficients and coefficient_types ({', '.join(WORDS)})"
             )
         self.constants = tuple(n for n in self.ORDER if n in values)
         del fields["coefficients"]
@@ -83,7 +83,9 @@ class WithElasticConstants(Model, abstract=True):
         names = [WORDS[w] for w in self.coefficient_types]
         for n in names:
             if names.count(n) > 1:
-                raise ValueError(f"{self._label()} is given {n} twice; give different elastic constants")
+                raise ValueError(
+                    f"{self._label()} coefficient_types gives {n} twice; give different elastic constants"
+                )
         return dict(zip(names, items, strict=True))
 
     def setup(self) -> None:
