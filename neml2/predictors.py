@@ -12,7 +12,7 @@ from neml2.derivatives import flat, jacobian_rows
 from neml2.fields import Dependency, Field, Input, InputField, Option, Output, OutputField
 from neml2.model import Model
 from neml2.registry import did_you_mean, listing
-from neml2.types import MRP, R2, SR2, Scalar, TensorWrapper, abs, gt, where
+from neml2.types import MRP, R2, SR2, Scalar, TensorWrapper, abs, lt, where
 
 _KINDS: tuple[type[TensorWrapper], ...] = (SR2, Scalar, MRP, R2)
 
@@ -72,12 +72,12 @@ class _Extrapolation(Model, abstract=True):
         if f"{self.time}~1" not in values:
             return tuple(guesses.values())
         t, t_1, t_2 = (values[f"{self.time}{lag}"] for lag in ("", "~1", "~2"))
-        has_history = gt(abs(t_1 - t_2), torch.finfo(t_1.dtype).eps)
-        factor = (t - t_1) / where(has_history, t_1 - t_2, Scalar.zeros_like(t_1) + 1.0)
+        first = lt(abs(t_1 - t_2), torch.finfo(t_1.dtype).eps)  # no history yet
+        factor = (t - t_1) / where(first, Scalar.zeros_like(t_1) + 1.0, t_1 - t_2)
         for u, old in guesses.items():
             older, cold = values.get(f"{u}~2"), values.get(self.cold_variables.get(u, ""))
             ahead = old if older is None else old + (old - older) * factor
-            guesses[u] = where(has_history, ahead, old if cold is None else cold)
+            guesses[u] = where(first, old if cold is None else cold, ahead)
         return tuple(guesses.values())
 
 

@@ -193,6 +193,23 @@ def test_jacobian_is_that_of_autograd(case: Case) -> None:
 
 
 @every_case
+def test_a_nan_is_seen(case: Case) -> None:
+    """In every input that has an influence; one that only selects a branch has none."""
+    probe = Probe(case)
+    leaves = {n: like(v, v.data.clone().requires_grad_(True)) for n, v in probe.point.items()}
+    outputs = probe.model.evaluate(leaves)
+    variables = [v.data for v in leaves.values()]
+    slopes = [
+        sum(b.abs().sum() for b in blocks)
+        for blocks in zip(*(dense(o.data, variables) for o in outputs.values()))
+    ]
+    for (name, value), slope in zip(probe.point.items(), slopes, strict=True):
+        if slope > 0:
+            found = probe.model.call_by_name(probe.point | {name: like(value, value.data * math.nan)})
+            assert any(o.data.isnan().any() for o in found.values()), f"a NaN in {name} gives {found}"
+
+
+@every_case
 def test_a_point_is_the_same_alone_and_in_a_batch(case: Case) -> None:
     """Bit for bit: values and derivatives, in any order of the points and from any memory layout."""
     if not case.pointwise:
