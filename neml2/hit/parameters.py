@@ -85,7 +85,7 @@ def _literal(label: str, value: Value, numbers: list[float], field: Field) -> An
     if len(numbers) != size:
         raise InputError(
             value.where,
-            f"{label} {value.name} has {len(numbers)} numbers; a {kind.__name__} has {size} stored components",
+            f"{label} {value.name} has {len(numbers)} numbers; a {kind.__name__} has {size} components",
         )
     return kind(torch.tensor(numbers, dtype=torch.float64).reshape(kind.BASE_SHAPE))
 

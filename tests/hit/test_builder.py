@@ -151,7 +151,11 @@ def test_options_that_a_type_understands_beyond_its_declarations():
         ),
         ("type = DenseLU", "type = ComposedModel", "the type 'ComposedModel', which belongs into [Models]"),
         ("type = DenseLU", "type = Banana", "has the unknown type 'Banana'; neml2-syntax lists the types"),
-        ("type = DenseLU", "typ = DenseLU", "[Solvers/lu] has no parameter 'type'; did you mean 'typ'?"),
+        (
+            "type = DenseLU",
+            "typ = DenseLU",
+            "27:5: [Solvers/lu] has no parameter 'type', but 'typ'; did you mean 'type'?",
+        ),
         ("type = DenseLU", "", "26:3: [Solvers/lu] has no parameter 'type'; say what it is"),
         (
             "counts = '1 2 3'",

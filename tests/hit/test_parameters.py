@@ -118,7 +118,7 @@ def test_with_a_driver_a_name_needs_something_that_supplies_it(value):
         ("'1 x 2'", "saturated_hardening: 'x' is not a number"),
         (
             "''",
-            "saturated_hardening is empty; give a number, a [Tensors] name, a model, or a variable of the file",
+            "saturated_hardening is empty; give a number, a [Tensors] name, a model, or a variable",
         ),
         (
             "fast?",
@@ -168,7 +168,7 @@ def test_a_misspelt_variable_is_an_error_however_the_model_is_asked_for(tmp_path
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ("'1 2 3'", "<string>:18:5: [Models/stress] value has 3 numbers; a SR2 has 6 stored components"),
+        ("'1 2 3'", "<string>:18:5: [Models/stress] value has 3 numbers; a SR2 has 6 components"),
         ("soft", "<string>:18:5: [Models/stress] value: [Tensors/soft] is a Scalar, but a SR2 is expected"),
         ("raw", "<string>:18:5: [Models/stress] value: [Tensors/raw]: "),
     ],
