@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class MissingVariable(KeyError, ValueError):
     """A value that was asked for by name is not there; the message says which names there are."""
@@ -11,7 +13,15 @@ class MissingVariable(KeyError, ValueError):
 
 
 class ConvergenceError(RuntimeError):
-    """A nonlinear solve failed for at least one point; ``solution`` holds the status of every point."""
+    """A nonlinear solve failed for at least one point; ``solution`` holds the status of every point.
+
+    Raised by a driver it carries more: ``trajectory``, the steps that were completed, ``step``, the number of
+    the failed one, and ``status``, how that ended at every point.
+    """
+
+    trajectory: Any = None
+    step: int | None = None
+    status: Any = None
 
     def __init__(self, message: str, solution: object = None) -> None:
         super().__init__(message)

@@ -1,4 +1,4 @@
-"""Implicit updates: the solution of a nonlinear system as a model, differentiable by the implicit function theorem."""
+"""Implicit updates: the solution of a nonlinear system as a model, and its derivatives."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from neml2.errors import ConvergenceError
 from neml2.fields import Dependency, Option
 from neml2.lags import lagged, split
 from neml2.model import Model
-from neml2.points import put, put_data, take, take_all, take_data, take_parameters
+from neml2.points import take, take_data, take_parameters
 from neml2.registry import did_you_mean, listing
 from neml2.solvers.blocks import Factor, LinearSolver, Matrix, joined, parted
 from neml2.solvers.direct import EverythingDense
 from neml2.solvers.lu import lu
 from neml2.solvers.newton import Newton
 from neml2.solvers.status import Solution, Status
-from neml2.substep import Outcome, bisect
+from neml2.substep import Outcome, refine
 from neml2.system import Layout, NonlinearSystem, ResidualProblem, unknown_layout
 from neml2.types import TensorWrapper
 
@@ -135,9 +135,7 @@ class ImplicitUpdate(Model):
             found[u] = kind(like.new_full(kind.BASE_SHAPE, torch.nan)) if known is None else known
         return found
 
-    def _guess(
-        self, values: Mapping[str, TensorWrapper], context: Context
-    ) -> dict[str, TensorWrapper]:
+    def _guess(self, values: Mapping[str, TensorWrapper], context: Context) -> dict[str, TensorWrapper]:
         like = next(iter(values.values())).data if values else next(iter(self.parameters()))
         guess: dict[str, TensorWrapper] = {}
         predictor = self._modules.get("predictor")
@@ -196,21 +194,14 @@ class ImplicitUpdate(Model):
         solution: Solution,
     ) -> tuple[dict[str, TensorWrapper], Solution]:
         batch = torch.Size(solution.status.shape)
-        bad = (~solution.converged).flatten().nonzero().squeeze(-1)
 
         def advance(piece: Mapping[str, TensorWrapper], which: torch.Tensor) -> Outcome:
-            few = take_parameters(self, context, batch, bad[which])
-            piece_outputs, part = self._solve(dict(piece), few)
-            shape = which.shape
-            return Outcome(piece_outputs, part.status.expand(shape), part.iterations.expand(shape))
+            found, part = self._solve(dict(piece), take_parameters(self, context, batch, which))
+            return Outcome(found, part.status.expand(which.shape), part.iterations.expand(which.shape))
 
-        cut = bisect(advance, take_all(values, batch, bad), len(bad), self.max_substepping_level)
-        merged = {n: put(v, batch, bad, cut.outputs[n]) for n, v in outputs.items()}
-        return merged, replace(
-            solution,
-            status=put_data(solution.status, bad, cut.status),
-            iterations=put_data(solution.iterations, bad, solution.iterations.flatten()[bad] + cut.iterations),
-        )
+        whole = Outcome(outputs, solution.status, solution.iterations)
+        cut = refine(advance, values, batch, whole, self.max_substepping_level)
+        return cut.outputs, replace(solution, status=cut.status, iterations=cut.iterations)
 
 
 def _unavailable(
@@ -281,7 +272,7 @@ class _Adjoint:
     def pull_back(
         self, solution: torch.Tensor, tensors: Sequence[torch.Tensor], cotangent: torch.Tensor
     ) -> list[torch.Tensor | None]:
-        r"""Gradients for ``tensors``: :math:`-\lambda^T\,\partial r/\partial g` with :math:`A^T \lambda =` cotangent.
+        r"""Gradients for ``tensors``: :math:`-\lambda^T\,\partial r/\partial g`, :math:`A^T \lambda =` cotangent.
 
         The residual is evaluated on aliases of the tensors, so that its partial derivatives are taken at
         fixed unknowns; with a graph to be created the aliases stay connected, and the result can be
@@ -293,7 +284,10 @@ class _Adjoint:
             aliases = [_alias(t, again) for t in tensors]
             unknowns = _alias(solution, True) if again else solution.detach()
             problem, unknowns, cotangent = self._solved_points(aliases, unknowns, cotangent)
-            leaves = [u if again else u.detach().requires_grad_(True) for u in parted(unknowns, groups, problem.batch)]
+            leaves = [
+                u if again else u.detach().requires_grad_(True)
+                for u in parted(unknowns, groups, problem.batch)
+            ]
             graph = problem.evaluate(leaves)
             jacobian = problem.linearised(leaves, graph).jacobian(create_graph=again)
         if again:

@@ -12,10 +12,10 @@ from neml2.derivatives import expand_batch
 from neml2.errors import MissingVariable
 from neml2.lags import lagged, split
 from neml2.model import Model
-from neml2.points import put, put_data, take_all, take_parameters
+from neml2.points import take_all, take_parameters
 from neml2.registry import did_you_mean, listing
 from neml2.solvers.status import Solution, Status
-from neml2.substep import Outcome, bisect
+from neml2.substep import Outcome, refine
 from neml2.types import TensorWrapper
 
 Values = dict[str, TensorWrapper]
@@ -124,19 +124,24 @@ class StateUpdate:
         forces: Mapping[str, TensorWrapper],
         old_forces: Mapping[str, TensorWrapper],
         substeps: int = 0,
+        points: torch.Tensor | None = None,
     ) -> StepResult:
         """Advance by one step; failure is a status. With ``substeps`` the increments of failing points are
-        cut into at most ``2**substeps`` pieces.
+        cut into at most ``2**substeps`` pieces. With ``points``, indices into the flattened batch, only
+        those are advanced, and the result has them as its batch.
         """
         values = self._inputs(state, forces, old_forces)
         context = Context(solves=[])
+        if points is not None:
+            everyone = self.model.batch_shape(values)
+            context = take_parameters(self.model, context, everyone, points)
+            values = take_all(values, everyone, points)
+            state = take_all(state, everyone, points)
         outcome = self._evaluate(values, context)
-        batch = torch.Size(outcome.status.shape)
-        bad = (outcome.status != Status.CONVERGED).flatten().nonzero().squeeze(-1)
-        if substeps and bad.numel():
-            outcome = self._cut(values, batch, bad, outcome, substeps)
+        if substeps and bool((outcome.status != Status.CONVERGED).any()):
+            outcome = self._cut(values, context, outcome, substeps)
         return StepResult(
-            self._next(state, outcome.outputs),
+            self.next_state(state, outcome.outputs),
             outcome.outputs,
             outcome.status,
             outcome.iterations,
@@ -158,20 +163,18 @@ class StateUpdate:
                 status = torch.where((status == Status.CONVERGED) & ~finite, int(Status.NOT_FINITE), status)
         return Outcome(outputs, status.to(torch.int8), iterations)
 
-    def _cut(
-        self, values: Values, batch: torch.Size, bad: torch.Tensor, whole: Outcome, levels: int
-    ) -> Outcome:
-        def advance(piece: Mapping[str, TensorWrapper], which: torch.Tensor) -> Outcome:
-            context = take_parameters(self.model, Context(), batch, bad[which])
-            part = self._evaluate(dict(piece), replace(context, solves=[]))
-            return Outcome(part.outputs, part.status.expand(which.shape), part.iterations.expand(which.shape))
+    def _cut(self, values: Values, context: Context, whole: Outcome, levels: int) -> Outcome:
+        """``whole`` with the points that failed advanced anew, in pieces."""
+        batch = torch.Size(whole.status.shape)
 
-        cut = bisect(advance, take_all(values, batch, bad), len(bad), levels)
-        return Outcome(
-            {n: put(v, batch, bad, cut.outputs[n]) for n, v in whole.outputs.items()},
-            put_data(whole.status, bad, cut.status),
-            put_data(whole.iterations, bad, whole.iterations.flatten()[bad] + cut.iterations),
-        )
+        def advance(piece: Mapping[str, TensorWrapper], which: torch.Tensor) -> Outcome:
+            part = take_parameters(self.model, context, batch, which)
+            found = self._evaluate(dict(piece), replace(part, solves=[]))
+            return Outcome(
+                found.outputs, found.status.expand(which.shape), found.iterations.expand(which.shape)
+            )
+
+        return refine(advance, values, batch, whole, levels)
 
     def _inputs(
         self,
@@ -197,7 +200,8 @@ class StateUpdate:
                 )
         return values
 
-    def _next(self, state: Mapping[str, TensorWrapper], outputs: Values) -> Values:
+    def next_state(self, state: Mapping[str, TensorWrapper], outputs: Mapping[str, TensorWrapper]) -> Values:
+        """The state after a step with these outputs, from the state before it."""
         new: Values = {n: outputs[n] for n in (*self.states, *self.guesses)}
         for n in self.states:
             for lag in range(1, self.depth[n]):

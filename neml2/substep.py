@@ -27,15 +27,49 @@ class Outcome:
 Evaluate = Callable[[Mapping[str, TensorWrapper], torch.Tensor], Outcome]
 
 
-def bisect(evaluate: Evaluate, values: Mapping[str, TensorWrapper], points: int, levels: int) -> Outcome:
-    """Advance ``points`` points, whose whole increment has failed, in at most ``2**levels`` pieces each.
+def refine(
+    evaluate: Evaluate, values: Mapping[str, TensorWrapper], batch: torch.Size, whole: Outcome, levels: int
+) -> Outcome:
+    """``whole`` with the points that failed advanced anew, in at most ``2**levels`` pieces each.
 
-    ``evaluate(values, which)`` advances the points ``which`` of the ``points``; ``values`` have a flat batch
-    or none. An input ``x`` with a partner ``x~1`` is interpolated linearly; ``u~1`` of an output ``u`` is
-    chained from piece to piece; everything else is held. Older history than that is left out inside a step.
+    ``evaluate(values, which)`` advances the points ``which`` (counted in the flattened ``batch``), for which
+    ``values`` have a flat batch or none. An input ``x`` with a partner ``x~1`` is interpolated linearly;
+    ``u~1`` of an output ``u`` is chained from piece to piece; everything else is held. Older history than
+    that is left out inside a step.
     """
-    everyone = torch.arange(points)
-    return _halves(evaluate, dict(values), everyone, 0.0, 1.0, {}, levels)
+    everyone = torch.arange(whole.status.numel(), device=whole.status.device)
+
+    def cut(bad: torch.Tensor) -> Outcome:
+        return _halves(evaluate, take_all(values, batch, bad), bad, 0.0, 1.0, {}, levels)
+
+    return _replaced(evaluate, values, everyone, batch, whole, cut)
+
+
+def _replaced(
+    evaluate: Evaluate,
+    values: Mapping[str, TensorWrapper],
+    which: torch.Tensor,
+    batch: torch.Size,
+    whole: Outcome,
+    cut: Callable[[torch.Tensor], Outcome],
+) -> Outcome:
+    """``whole`` with the points that failed replaced by what ``cut`` makes of them."""
+    failed = whole.status.flatten() != Status.CONVERGED
+    bad, good = failed.nonzero().squeeze(-1), (~failed).nonzero().squeeze(-1)
+    outputs = whole.outputs
+    if torch.is_grad_enabled() and any(v.data.requires_grad for v in outputs.values()):
+        # Points that converged are evaluated once more by themselves, to the same bits: a graph that holds
+        # the failed ones turns the gradients of all into NaN where those have an infinite slope (0 * inf).
+        outputs = {n: v.detach() for n, v in outputs.items()}
+        if good.numel():
+            again = evaluate(take_all(values, batch, good), which[good]).outputs
+            outputs = {n: put(v, batch, good, again[n]) for n, v in outputs.items()}
+    parts = cut(bad)
+    return Outcome(
+        {n: put(v, batch, bad, parts.outputs[n]) for n, v in outputs.items()},
+        put_data(whole.status, bad, parts.status),
+        put_data(whole.iterations, bad, whole.iterations.flatten()[bad] + parts.iterations),
+    )
 
 
 def _piece(
@@ -47,20 +81,17 @@ def _piece(
     state: Values,
     levels: int,
 ) -> Outcome:
-    whole = evaluate(_between(values, start, end, state), which)
-    bad = (whole.status != Status.CONVERGED).nonzero().squeeze(-1)
-    if levels == 0 or bad.numel() == 0:
+    inputs = _between(values, start, end, state)
+    whole = evaluate(inputs, which)
+    if levels == 0 or bool((whole.status == Status.CONVERGED).all()):
         return whole
     batch = torch.Size((len(which),))
-    cut = _halves(
-        evaluate, take_all(values, batch, bad), which[bad], start, end, take_all(state, batch, bad), levels
-    )
-    outputs = {n: put(v, batch, bad, cut.outputs[n]) for n, v in whole.outputs.items()}
-    return Outcome(
-        outputs,
-        put_data(whole.status, bad, cut.status),
-        put_data(whole.iterations, bad, cut.iterations),
-    )
+
+    def cut(bad: torch.Tensor) -> Outcome:
+        part, before = take_all(values, batch, bad), take_all(state, batch, bad)
+        return _halves(evaluate, part, which[bad], start, end, before, levels)
+
+    return _replaced(evaluate, inputs, which, batch, whole, cut)
 
 
 def _halves(

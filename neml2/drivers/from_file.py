@@ -1,0 +1,185 @@
+"""The transient driver of input files: a driver together with its history, and where the result goes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from neml2.drivers.files import check_place, save
+from neml2.drivers.history import History
+from neml2.drivers.trajectory import Path, Trajectory
+from neml2.drivers.transient import TransientDriver
+from neml2.fields import Dependency, Field, FileField, Option, ValueField
+from neml2.lags import split
+from neml2.model import Model
+from neml2.registry import register
+from neml2.types import MRP, R2, SR2, SSR4, WR2, MillerIndex, Scalar, TensorWrapper, Vec
+
+if TYPE_CHECKING:
+    from neml2.hit.settings import Settings
+
+KINDS: tuple[type[TensorWrapper], ...] = (Scalar, Vec, SR2, WR2, R2, MRP, SSR4, MillerIndex)
+
+
+def declare(fields: Mapping[str, tuple[Any, Field]]) -> dict[str, Field]:
+    """Declarations by attribute from ``{attribute: (type, declaration)}``."""
+    named: dict[str, Field] = {}
+    for attr, (kind, f) in fields.items():
+        named[attr] = f.named(attr, kind, named)
+    return named
+
+
+def value_fields(
+    prefix: str, what: str, kinds: Iterable[type[TensorWrapper]] = KINDS
+) -> dict[str, tuple[Any, Field]]:
+    """The options ``<prefix><T>_names`` and ``<prefix><T>_values`` for every tensor type T."""
+    found: dict[str, tuple[Any, Field]] = {}
+    for kind in kinds:
+        t = kind.__name__
+        found[f"{prefix}{t}_names"] = (str, Option(f"Names of {what} of type {t}", default=[], many=True))
+        values = ValueField(
+            f"Their values, in the same order: names of [Tensors] of type {t}", default=[], many=True
+        )
+        found[f"{prefix}{t}_values"] = (kind, values)
+    return found
+
+
+class Pairs:
+    """Values by variable name, from ``<prefix><T>_names`` and ``<prefix><T>_values``, and their options.
+
+    Raises :class:`ValueError` for lists of unequal lengths and for names that are given twice.
+    """
+
+    def __init__(
+        self, options: Mapping[str, Any], prefix: str, kinds: Iterable[type[TensorWrapper]] = KINDS
+    ) -> None:
+        self.values: dict[str, Any] = {}
+        self.options: dict[str, str] = {}
+        self.kinds: dict[str, type[TensorWrapper]] = {}
+        for kind in kinds:
+            option = f"{prefix}{kind.__name__}_values"
+            names = list(options.get(f"{prefix}{kind.__name__}_names", ()))
+            values = list(options.get(option, ()))
+            if len(names) != len(values):
+                raise ValueError(
+                    f"{option} has {len(values)} values for the {len(names)} names in"
+                    f" {prefix}{kind.__name__}_names"
+                )
+            for name, value in zip(names, values, strict=True):
+                if name in self.values:
+                    raise ValueError(
+                        f"{prefix}{kind.__name__}_names: '{name}' is given twice; keep one of them"
+                    )
+                self.values[name], self.options[name], self.kinds[name] = value, option, kind
+
+
+class PrescribedTransient:
+    """Drive a model along the history of an input file: ``file.get_driver(name).run() -> Trajectory``.
+
+    ``driver`` is the :class:`TransientDriver`, ``history`` the :class:`History`. Raises what
+    :meth:`History.bind` raises when the two do not fit.
+    """
+
+    SECTION: ClassVar[str] = "Drivers"
+    FIELDS: ClassVar[dict[str, Field]] = declare(
+        {
+            "model": (Model, Dependency("Models", "The model to drive")),
+            "prescribed_time": (Scalar, ValueField("The time of every step")),
+            "time": (str, Option("The variable that receives the time", default="t")),
+            **value_fields("prescribed_", "prescribed variables"),
+            **value_fields("ic_", "initial values"),
+            "save_as": (str, Option("File for the result: .h5, .hdf5, .nc or .pt", default="")),
+            "on_failure": (
+                str,
+                Option(
+                    "What to do when points fail",
+                    default=["raise"],
+                    many=True,
+                    choices=("raise", "freeze", "substep"),
+                ),
+            ),
+            "max_substeps": (
+                int,
+                Option("How often an increment may be halved", default=8, within="[1, 20]"),
+            ),
+            "settings": (object, FileField("The [Settings] of the file")),
+            "text": (str, FileField("The input text")),
+        }
+    )
+
+    def __init__(
+        self,
+        model: Model,
+        prescribed_time: Any,
+        time: str = "t",
+        save_as: Path = "",
+        on_failure: str | Iterable[str] = "raise",
+        max_substeps: int = 8,
+        settings: Settings | None = None,
+        text: str | None = None,
+        **values: Any,
+    ) -> None:
+        unknown = [n for n in values if n not in self.FIELDS]
+        if unknown:
+            raise TypeError(f"PrescribedTransient has no option '{unknown[0]}'")
+        self.driver = TransientDriver(
+            model, time, on_failure, max_substeps, settings=settings, input_text=text or ""
+        )
+        self.save_as = save_as
+        forces, initial = Pairs(values, "prescribed_"), Pairs(values, "ic_")
+        self._options = {**initial.options, **forces.options, "the time": "prescribed_time"}
+        numbers = {n: v for n, v in forces.values.items() if isinstance(v, int | float)}
+        series = {n: v for n, v in forces.values.items() if n not in numbers}
+        try:
+            if settings is not None:
+                update = self.driver.update
+                known = [*model.input_spec, *update.outputs, *update.forces, *update.states]
+                settings.resolve([split(n)[0] for n in known], known)
+            self.history = History(prescribed_time, series, initial=initial.values, constant=numbers)
+            self.driver.bind(self.history)
+        except (ValueError, TypeError) as error:
+            raise self._at_option(error) from None
+
+    @property
+    def model(self) -> Model:
+        """The model that is driven."""
+        return self.driver.model
+
+    def to(self, *args: Any, **kwargs: Any) -> PrescribedTransient:
+        """Convert the model and the history, in place, as :meth:`torch.nn.Module.to` does."""
+        self.driver.model.to(*args, **kwargs)
+        self.history = self.history.to(*args, **kwargs)
+        return self
+
+    def run(
+        self,
+        on_failure: str | Iterable[str] | None = None,
+        progress: bool | None = None,
+        save_as: Path | None = None,
+    ) -> Trajectory:
+        """Drive the model and return the trajectory; with ``save_as`` it is also written to that file.
+
+        The file's place is checked before the first step.
+        """
+        path = self.save_as if save_as is None else save_as
+        if path:
+            check_place(path)
+        trajectory = self.driver.run(self.history, on_failure, progress)
+        if path:
+            save(trajectory, path)
+        return trajectory
+
+    def _at_option(self, error: Exception) -> Exception:
+        """The error with the option that its variable comes from, so that it can be located in the file."""
+        message = str(error)
+        if hasattr(error, "where"):
+            return error
+        for word in re.findall(r"'([^']+)'|(the time)", message):
+            option = self._options.get(word[0] or word[1])
+            if option is not None:
+                return type(error)(f"{option}: {message}")
+        return error
+
+
+register(PrescribedTransient, "TransientDriver")

@@ -1,0 +1,245 @@
+"""`Trajectory`: what a driven history gave, typed, with the status of every point at every step."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from neml2.drivers.declared import Declared
+from neml2.errors import MissingVariable
+from neml2.lags import lagged, split
+from neml2.registry import did_you_mean, listing
+from neml2.solvers.status import Status
+from neml2.types import Scalar, TensorWrapper
+
+if TYPE_CHECKING:
+    import xarray
+
+Values = dict[str, TensorWrapper]
+Path = str | os.PathLike[str]
+
+_FAILED = (Status.MAX_ITERATIONS, Status.NOT_FINITE, Status.SINGULAR)
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a trajectory comes from: the model's names, declarations and parameters, and its input text.
+
+    ``inputs`` are the model's inputs, lagged ones included; ``states`` says how many old values are read;
+    ``initial`` are the initial values that were given.
+    """
+
+    model: str = ""
+    inputs: tuple[str, ...] = ()
+    states: Mapping[str, int] = field(default_factory=dict)
+    initial: Mapping[str, TensorWrapper] = field(default_factory=dict)
+    declared: Mapping[str, Declared] = field(default_factory=dict)
+    parameters: Mapping[str, torch.Tensor] = field(default_factory=dict)
+    input_text: str = ""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Trajectory:
+    """Everything a history gave; ``trajectory["stress"]`` is typed, its leading axis is the step.
+
+    time
+        ``(n,)``, or ``(n, *batch)`` where specimens have clocks of their own.
+    status, iterations
+        :class:`~neml2.Status` and Newton iterations, ``(n, *batch)``; step 0 is the initial state.
+    outputs, forces
+        Results and prescribed values by name, ``(n, *batch, *sub_batch, *base)``; a batch may be left out or
+        have size 1 where a value is the same for all points. ``trajectory[name]`` has the whole batch.
+    time_name
+        The variable that received the time.
+    """
+
+    time: torch.Tensor
+    status: torch.Tensor
+    iterations: torch.Tensor
+    outputs: Values
+    forces: Values
+    time_name: str = "t"
+    origin: Origin = field(default_factory=Origin)
+
+    def __len__(self) -> int:
+        return self.time.shape[0]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.outputs or name in self.forces or name == self.time_name
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the results, then those of the prescribed values."""
+        return [*self.outputs, *(n for n in self.forces if n not in self.outputs)]
+
+    @property
+    def batch(self) -> torch.Size:
+        """The shape of the batch of points."""
+        return self.status.shape[1:]
+
+    def __getitem__(self, name: str) -> TensorWrapper:
+        """A result or a prescribed value, ``(n, *batch, *sub_batch, *base)``."""
+        value = self.outputs.get(name, self.forces.get(name))
+        if value is None and name == self.time_name:
+            value = Scalar(self.time)
+        if value is None:
+            raise MissingVariable(
+                f"the trajectory has no '{name}'{did_you_mean(name, self.names)}; it has"
+                f" {listing(self.names, 30)}"
+            )
+        return expanded(value, self.batch)
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether every point converged at every step."""
+        return not bool((self.status[1:] != Status.CONVERGED).any())
+
+    @property
+    def failures(self) -> list[tuple[tuple[int, ...], int, Status]]:
+        """The points that failed: index in the batch, step, and why."""
+        failed = torch.zeros_like(self.status, dtype=torch.bool)
+        for code in _FAILED:
+            failed |= self.status == code
+        rows = failed.nonzero().tolist()
+        return [(tuple(row[1:]), row[0], Status(int(self.status[tuple(row)]))) for row in rows]
+
+    @property
+    def final_state(self) -> Values:
+        """The state after the last step: ``x``, and ``x~1`` where :class:`~neml2.StateUpdate` needs it."""
+        state: Values = {}
+        for name, depth in self.origin.states.items():
+            value = self[name]
+            for lag in range(depth):
+                state[lagged(name, lag)] = _step(value, max(len(self) - 1 - lag, 0))
+        return state
+
+    def detach(self) -> Trajectory:
+        """The same values outside the autograd graph."""
+        return replace(
+            self,
+            time=self.time.detach(),
+            outputs={n: v.detach() for n, v in self.outputs.items()},
+            forces={n: v.detach() for n, v in self.forces.items()},
+            origin=replace(self.origin, initial={n: v.detach() for n, v in self.origin.initial.items()}),
+        )
+
+    def to(self, *args: Any, **kwargs: Any) -> Trajectory:
+        """As :meth:`torch.Tensor.to`, for the time and all values; the status follows to the device."""
+        time = self.time.to(*args, **kwargs)
+        return replace(
+            self,
+            time=time,
+            status=self.status.to(time.device),
+            iterations=self.iterations.to(time.device),
+            outputs={n: v.to(*args, **kwargs) for n, v in self.outputs.items()},
+            forces={n: v.to(*args, **kwargs) for n, v in self.forces.items()},
+        )
+
+    def to_dict(self) -> dict[str, torch.Tensor]:
+        """NEML2's flat form: ``input.<k>.<name>`` of all steps, then ``output.<k>.<name>``; detached tensors.
+
+        Lagged inputs are included as soon as there is a value for them. The initial state (step 0) has
+        outputs only where initial values were given.
+        """
+        inputs, outputs = self._records()
+        flat = {f"input.{k}.{n}": v for k, row in enumerate(inputs) for n, v in row.items()}
+        return flat | {f"output.{k}.{n}": v for k, row in enumerate(outputs) for n, v in row.items()}
+
+    def _records(self) -> tuple[list[dict[str, torch.Tensor]], list[dict[str, torch.Tensor]]]:
+        known = self.origin.inputs
+        forces = {n: v.data.detach() for n, v in self.forces.items()}
+        if self.time_name in known:
+            forces = {self.time_name: self.time.detach(), **forces}
+        results = {n: v.data.detach() for n, v in self.outputs.items()}
+        start = {n: v.data.detach() for n, v in self.origin.initial.items()}
+        inputs: list[dict[str, torch.Tensor]] = []
+        outputs: list[dict[str, torch.Tensor]] = []
+        for k in range(len(self)):
+            row = {n: v[k] for n, v in forces.items()}
+            if k == 0:
+                row |= {n: v for n, v in start.items() if n in known}
+                outputs.append({n: v for n, v in start.items() if n not in known})
+            else:
+                for name in known:
+                    base, lag = split(name)
+                    older = lagged(base, lag - 1)
+                    if lag and (older in outputs[-1] or older in inputs[-1]):
+                        row[name] = outputs[-1].get(older, inputs[-1].get(older))  # type: ignore[assignment]
+                outputs.append({n: v[k] for n, v in results.items()})
+            inputs.append(row)
+        return inputs, outputs
+
+    # ------------------------------------------------------------------ files and pictures
+
+    def to_xarray(self) -> xarray.Dataset:
+        """An :class:`xarray.Dataset` in the layout of the files: named dimensions, physical components."""
+        from neml2.drivers.xarray_view import to_xarray
+
+        return to_xarray(self)
+
+    def to_hdf5(self, path: Path) -> None:
+        """Write an HDF5 file for ``xarray.open_dataset(path)``; an old file is replaced at the very end."""
+        from neml2.drivers.hdf5 import write
+
+        write(self, path)
+
+    @classmethod
+    def from_hdf5(cls, path: Path) -> Trajectory:
+        """Read a file that :meth:`to_hdf5` has written.
+
+        Raises :class:`FileNotFoundError`, or :class:`ValueError` for a file that is something else or
+        damaged. Shear components may differ from the original in their last bit, everything else is the same.
+        """
+        from neml2.drivers.hdf5 import read
+
+        return read(path)
+
+    def plot(self, x: str, y: str, path: Path | None = None, **style: Any) -> Any:
+        """Draw ``y`` over ``x``, one line per point: ``trajectory.plot("E_xx", "stress_xx", "loop.png")``.
+
+        Names are those of Scalars (or the time), or a variable and a component. Returns the axes; with
+        ``path`` the picture is saved as well.
+        """
+        from neml2.drivers.plot import plot
+
+        return plot(self, x, y, path, **style)
+
+    # ------------------------------------------------------------------ looks
+
+    def summary(self) -> str:
+        """One screen: steps, batch, failures, iterations, and the range of every variable."""
+        from neml2.drivers.summary import summary
+
+        return summary(self)
+
+    def __repr__(self) -> str:
+        points = f", batch {tuple(self.batch)}" if self.batch else ""
+        bad = len(self.failures)
+        failed = f", {bad} points failed" if bad else ""
+        return f"Trajectory({len(self)} steps{points}{failed}: {listing(self.names)})"
+
+
+def _step(value: TensorWrapper, k: int) -> TensorWrapper:
+    return type(value)._new(value.data[k], value.sub_batch_ndim)
+
+
+def aligned(value: TensorWrapper, rank: int) -> TensorWrapper:
+    """``value`` with axes of size 1 after the step until its batch, step apart, has ``rank`` axes."""
+    missing = rank + 1 - len(value.dynamic_batch_shape)
+    shape = value.data.shape
+    data = value.data.reshape(shape[0], *(1,) * missing, *shape[1:]) if missing > 0 else value.data
+    return type(value)._new(data, value.sub_batch_ndim)
+
+
+def expanded(value: TensorWrapper, batch: torch.Size) -> TensorWrapper:
+    """``value`` ``(n, *some of batch, ...)`` as a view of the whole ``(n, *batch, ...)``."""
+    full = aligned(value, len(batch))
+    inner = full.data.shape[1 + len(batch) :]
+    return type(value)._new(full.data.expand(full.data.shape[0], *batch, *inner), value.sub_batch_ndim)
