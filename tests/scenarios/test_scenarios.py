@@ -46,6 +46,7 @@ def test_history(folder: Path) -> None:
         assert off <= 1e-5, f"{name} is off by {off:.1e} of its largest value"
 
 
+@pytest.mark.slow
 @every_folder
 def test_gradient(folder: Path) -> None:
     """Of a weighted sum of the final state, along a direction in which all parameters change."""
