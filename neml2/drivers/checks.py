@@ -9,13 +9,13 @@ from typing import Any, ClassVar
 
 import torch
 
-from neml2.binding import as_typed
 from neml2.drivers.files import load_flat
 from neml2.drivers.from_file import Pairs, PrescribedTransient, declare, value_fields
 from neml2.fields import Dependency, Field, FileField, Option
 from neml2.model import Model
 from neml2.registry import did_you_mean, listing, register
 from neml2.types import SR2, WR2, Scalar, TensorWrapper, Vec
+from neml2.values import as_typed
 
 _MOST = 10  # mismatches that are listed
 
@@ -298,7 +298,7 @@ class ModelUnitTest:
         return _test_in(load_input(path), name)
 
     def run(self, check_values: bool = True, check_dvalue: bool = True) -> ModelUnitTestReport:
-        """Counts of what was compared; :class:`AssertionError` names what differs: ``out``, ``d(out)/d(in)``."""
+        """Counts of what was compared; :class:`AssertionError` names the output or ``d(out)/d(in)``."""
         values, slopes = Comparison("outputs"), Comparison("directional derivatives")
         if check_values:
             with torch.no_grad():

@@ -38,8 +38,8 @@ class TransientDriver:
         What to do when a step does not converge at some points. ``"raise"`` stops with a
         :class:`~neml2.ConvergenceError` that carries what was done so far. ``"freeze"`` keeps the last
         converged values of these points from then on and goes on with the others, whose results do not
-        change by a bit. ``"substep"`` cuts the increments of these points first, and raises if that does not help;
-        ``("substep", "freeze")`` freezes them instead.
+        change by a bit. ``"substep"`` cuts the increments of these points first, and raises if that does
+        not help; ``("substep", "freeze")`` freezes them instead.
     max_substeps
         How many times an increment may be halved: at most ``2**max_substeps`` pieces.
     progress
