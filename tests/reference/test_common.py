@@ -91,12 +91,13 @@ def test_model(case, input_file):
 def test_driver(case, input_file):
     if "pre_driver" in case:
         assert input_file.get_driver(case["pre_driver"]).run()
-    driver = input_file.get_driver(case["driver"])
-    assert bool(driver.run()) is case["run_returns"]
+    result = input_file.get_driver(case["driver"]).run()
+    assert bool(result) is case["run_returns"]
     if "result" in case:
-        result = driver.result()
+        found = result.to_dict()
+        assert set(found) == set(case["result"])
         for name, value in case["result"].items():
-            close(torch.as_tensor(result[name]), value, 1e-8, name)
+            close(found[name], value, 1e-8, name)
 
 
 def typed(entry: dict[str, Any]) -> types.TensorWrapper:
