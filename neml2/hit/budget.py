@@ -85,7 +85,7 @@ class SizeGuard(TorchDispatchMode):
         name = func._schema.name
         if name in _FACTORIES and kwargs.get("dtype") is None:
             kwargs["dtype"] = torch.float64
-        small = name not in _UNBOUNDED and _bound(func, args, kwargs) <= FREE
+        small = _bound(func, args, kwargs) <= FREE
         if not small:
             self._count(func, args, _on_shapes(func, args, kwargs))
         result = func(*args, **kwargs)
@@ -109,7 +109,6 @@ class SizeGuard(TorchDispatchMode):
 _FACTORIES = {
     f"aten::{n}" for n in ("zeros", "ones", "rand", "randn", "linspace", "logspace", "eye", "empty")
 }
-_UNBOUNDED = {"aten::arange"}  # its size follows from numbers, not from integers
 _CONDITIONS = {
     "aten::where",
     "aten::index",
@@ -122,6 +121,9 @@ def _bound(func: Any, args: tuple, kwargs: dict) -> int:
     """A number of elements that the result cannot exceed: the product of all sizes among the arguments."""
     if _is_view(func) and func._schema.name != "aten::expand":
         return 0
+    if func._schema.name == "aten::arange":  # its size follows from numbers, not from sizes
+        start, end, step = {1: (0, *args, 1), 2: (*args, 1)}.get(len(args), args)
+        return int(abs(end - start) / abs(step)) + 1 if step else 0
     declared = {a.name: a for a in func._schema.arguments}
     named = [
         *zip(func._schema.arguments, args),

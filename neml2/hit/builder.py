@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import inspect
 import re
 import types
@@ -9,6 +10,7 @@ import typing
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from neml2.errors import MissingVariable
 from neml2.fields import (
     BufferField,
     DependencyField,
@@ -34,6 +36,7 @@ from neml2.hit.errors import (
     listing,
 )
 from neml2.hit.literals import flag, integer, number, why_no_number
+from neml2.lags import split
 from neml2.model import Model
 from neml2.registry import Entry
 from neml2.types import Scalar
@@ -79,7 +82,7 @@ def build(file: InputFile, entry: Entry, block: Block) -> Any:
     except InputError:
         raise
     except (ValueError, TypeError, KeyError, NotImplementedError) as error:
-        raise located(error, block, entry) from error
+        raise _dangling(file, error) or located(error, block, entry) from error
 
 
 def accepted(entry: Entry) -> dict[str, Field]:
@@ -232,3 +235,19 @@ def _mentioned(text: str, block: Block) -> Where:
             if number(word) in [n for n in map(number, value.tokens) if n is not None]:
                 return value.where
     return block.where
+
+
+def _dangling(file: InputFile, error: Exception) -> InputError | None:
+    """The error about an input that nothing supplies, at the model that reads it, if it looks misspelt."""
+    missing = re.search(r"needs '([^']+)'", str(error)) if isinstance(error, MissingVariable) else None
+    if missing is None:
+        return None
+    name = missing[1]
+    known = [n for n in file.supplied_names() if n != name]
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.8)  # less alike: rather a value left out
+    for block in file.document.section("Models").blocks.values() if near else ():
+        model = file.get_model(block.name)
+        if name in {split(n)[0] for n in model.input_spec} and not list(model.children()):
+            what = f"[{block.path}] reads '{name}', which nothing computes or prescribes; did you mean '{near[0]}'?"
+            return UnknownName(_mentioned(f"'{name}'", block), what)
+    return None

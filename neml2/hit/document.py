@@ -217,7 +217,7 @@ class _Expansion:
 def read_file(path: str | Path, pre: Sequence[str] = (), post: Sequence[str] = ()) -> Document:
     """Read and parse a file; ``pre`` and ``post`` are HIT snippets put before and after its text."""
     text = read_text(path, str(path))
-    folder = os.path.dirname(os.path.realpath(path))
+    folder = os.path.dirname(os.path.abspath(path))
     return _parse(collect(text, str(path), folder, str(path), pre, post), str(path), folder)
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import nmhit
 
-from neml2.registry import did_you_mean, listing, nearest
+from neml2 import registry
+from neml2.registry import listing
 
 __all__ = [
     "CircularReference",
@@ -25,6 +26,7 @@ __all__ = [
 ]
 
 MOST = 20  # errors reported in one pass: enough to work through, few enough to read
+LONGEST = 1000  # characters of a message, which may quote the file
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,8 @@ class InputError(ValueError):
 
     def __init__(self, where: Where | str, what: str) -> None:
         self.where = Where(where) if isinstance(where, str) else where
-        self.what = " ".join(what.split())  # one error is one line, whatever a library's message looked like
+        what = " ".join(what.split())  # one error is one line, whatever a library's message looked like
+        self.what = what if len(what) <= LONGEST else what[:LONGEST] + " ..."
         super().__init__(f"{self.where}: {self.what}")
 
     def __str__(self) -> str:
@@ -93,3 +96,15 @@ class InputErrors(InputError):
 
     def __reduce__(self) -> tuple:
         return type(self), (self.errors,)
+
+
+def nearest(word: str, candidates: Iterable[str]) -> str | None:
+    """The candidate that is spelled most like ``word``; none for words and lists that no person wrote."""
+    pool = [c for c in dict.fromkeys(candidates) if len(c) <= 80]
+    return registry.nearest(word, pool[:2000]) if len(word) <= 80 else None
+
+
+def did_you_mean(word: str, candidates: Iterable[str]) -> str:
+    """``"; did you mean 'x'?"``, or nothing when no candidate is close."""
+    near = nearest(word, candidates)
+    return f"; did you mean '{near}'?" if near else ""

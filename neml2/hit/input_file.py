@@ -22,7 +22,6 @@ from neml2.hit.errors import (
     InputErrors,
     SyntaxProblem,
     UnknownName,
-    Where,
     did_you_mean,
     listing,
     nearest,
@@ -45,6 +44,9 @@ CATALOGUE = (  # what has to be imported so that every type is known
     "neml2.data",
 )
 TENSOR_OPTIONS = {"Python": ("expr",), **dict.fromkeys(csv.KINDS, ("csv_file", "variable", "column_names"))}
+
+MAX_DEPTH = 50  # of blocks that refer to blocks: Python's own recursion limit is 1000 frames
+ENOUGH = 100  # errors after which checking stops
 
 Key = tuple[str, str]
 
@@ -69,7 +71,9 @@ class InputFile:
         self._users: dict[Key, set[Key]] = {}  # who was built upon a block
         self._pending: list[tuple[Key, str, Callable[[], InputError]]] = []
         self._lock = threading.RLock()
-        raise_any([*document.problems, *document.stray()])
+        problems = [*document.problems, *document.stray()]
+        if problems:
+            raise InputErrors(_sorted([*problems, *self.errors()]))
 
     def __repr__(self) -> str:
         counts = [f"{len(self.names(s))} in [{s}]" for s in SECTIONS if self.names(s)]
@@ -146,6 +150,11 @@ class InputFile:
                 return self._made[key]
             if key in self._stack:
                 raise self._circle(key)
+            if len(self._stack) >= MAX_DEPTH:
+                where = self.document.section(section).blocks[name].where if self.has(section, name) else ""
+                raise InputError(
+                    where, f"[{section}/{name}] lies more than {MAX_DEPTH} references deep; flatten it"
+                )
             self._stack.append(key)
             try:
                 self._made[key] = self._build(section, name)
@@ -327,14 +336,15 @@ class InputFile:
             found.append(error)
         for section in SECTIONS:
             for name in self.names(section):
+                if len(found) >= ENOUGH:
+                    break
                 try:
                     self.get(section, name)
                 except InputErrors as several:
                     found += several.errors
                 except InputError as error:
                     found.append(error)
-        places = sorted({str(e): e for e in found}.values(), key=lambda e: _order(e.where))
-        return list(places)
+        return _sorted(found)
 
     def check(self) -> None:
         """Build every block; raises :class:`~neml2.hit.errors.InputErrors` with up to 20 errors."""
@@ -353,5 +363,7 @@ def _base(name: str) -> str:
     return re.sub(r"~\d+$", "", name)
 
 
-def _order(where: Where) -> tuple[str, int, int]:
-    return where.file, where.line, where.col
+def _sorted(errors: list[InputError]) -> list[InputError]:
+    """The distinct errors in the order of the file."""
+    distinct = {str(e): e for e in errors}.values()
+    return sorted(distinct, key=lambda e: (e.where.file, e.where.line, e.where.col))

@@ -126,7 +126,7 @@ def _flag(value: Value | None) -> bool:
 
 
 def _split(text: str, where: Where) -> tuple[Shape, Shape | None]:
-    inside = text.strip()
+    inside = " ".join(text.split())
     if not (inside.startswith("(") and inside.endswith(")")):
         raise InputError(where, f"example_batch_shape '{text}' needs parentheses, as in '(2,)' or '(2; 12)'")
     parts = inside[1:-1].split(";")

@@ -21,7 +21,7 @@ MAX_ENTRIES = 50_000  # sections and fields: the parser needs a second for that 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _BARE = re.compile(r"[^\s\[#$'\"]*")
 _NEXT = re.compile(
-    r"(?P<comment>#[^\n]*)|(?P<include>!include(?=[\s=]|\Z)[^\n#]*)|(?P<close>\[\s*\])|(?P<open>\[[^\]\n]*\])"
+    r"(?P<comment>(?:#[^\n]*\s*)+)|(?P<include>!include(?=[\s=]|\Z)[^\n#]*)|(?P<close>\[\s*\])|(?P<open>\[[^\[\]\n]*\])"
     r"|(?P<assign>:(?:override)?\s*=|=)\s*|(?P<word>[^\s\[\]#=:'\"$]+)|(?P<other>\S)"
 )
 
@@ -71,7 +71,7 @@ class Source:
 
     def _include(self, statement: str, where: Where, folder: str, stack: tuple[str, ...]) -> None:
         name = statement.removeprefix("!include").strip()
-        here = os.path.dirname(stack[-1]) if stack else folder
+        here = os.path.dirname(stack[-1]) if len(stack) > 1 else folder
         path = os.path.realpath(os.path.join(here, name))
         if not name:
             raise SyntaxProblem(where, "!include needs a path")
@@ -195,6 +195,10 @@ def scan(text: str) -> Iterator[Token]:
     while found := _NEXT.search(text, at):
         kind = str(found.lastgroup)
         at = found.end()
+        if kind == "comment":
+            continue
+        if word is not None and kind != "assign":
+            return
         if kind in ("include", "open", "close"):
             yield Token(kind, found[0], found.start(), at)
         elif kind == "assign" and word is not None:
@@ -204,7 +208,7 @@ def scan(text: str) -> Iterator[Token]:
                 return
             yield Token("value", text[at:end], at, end, braces)
             at = end
-        elif kind == "other" and found[0] in "'\"$":
+        elif kind in ("assign", "other"):
             return
         word = found if kind == "word" else None
 

@@ -19,7 +19,7 @@ def failure(text, **more):
     began = time.perf_counter()
     with pytest.raises(InputError) as caught:
         value(text, **more)
-    assert time.perf_counter() - began < 5
+    assert time.perf_counter() - began < 10  # one core may be shared by many
     message = str(caught.value)
     assert message.startswith("input.i:3:5: [Tensors/x] ")
     assert "\n" not in message

