@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import neml2.gradient  # noqa: F401 - Normality belongs to the catalogue
 from neml2 import registry
 from neml2.models import common, solid_mechanics
 

@@ -6,7 +6,6 @@ import math
 
 import torch
 
-import neml2.gradient  # noqa: F401 - puts Normality into the catalogue
 from neml2.types import SR2, SSR4
 from tests.models.cases import Case, Part
 
