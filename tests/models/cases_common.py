@@ -677,7 +677,13 @@ PREDICTORS = [
     ),
     Case(
         "CoordinateDescentPredictor",
-        {"rate_law": CUBE, "driving_force_input": "tau", "coupling": "A", "trial_driving_force": "b"},
+        {
+            "rate_law": CUBE,
+            "driving_force_input": "tau",
+            "coupling": "A",
+            "trial_driving_force": "b",
+            "sweeps": 1,
+        },
         {"A": 1.6, "b": 0.65},
         constant=("A", "b"),
         smooth=False,
@@ -689,7 +695,9 @@ PREDICTORS = [
             "driving_force_input": "tau",
             "coupling": "A",
             "trial_driving_force": "b",
-            "sweeps": 4,
+            "sweeps": 3,
+            "bisections": 6,
+            "polish": 1,
         },
         {
             "A": Scalar(torch.tensor([[2.0, 0.3], [0.3, 1.5]], dtype=torch.float64), 2),

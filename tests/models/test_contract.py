@@ -5,10 +5,13 @@ from __future__ import annotations
 import copy
 import math
 import pickle
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 import torch
+from torch.fx.experimental.proxy_tensor import make_fx
 
 import neml2.models
 import neml2.predictors  # noqa: F401 - the two fill the catalogue
@@ -190,6 +193,43 @@ def test_jacobian_is_that_of_autograd(case: Case) -> None:
         assert pulled[parameter].shape == p.shape
         expected = sum(cotangents[n].reshape(-1) @ blocks[n][inputs + k] for n in outputs)
         _close(pulled[parameter].reshape(-1), expected)
+
+
+@every_case
+def test_the_formula_can_be_traced(case: Case) -> None:
+    """As a graph of operations that does not depend on the numbers of the point at which it was traced."""
+    probe = Probe(case)
+    graph = make_fx(_function(probe))(*_arguments(probe, probe.point))
+    for values in (probe.point, take(probe.batch((2,), seed=6), 1)):
+        arguments = _arguments(probe, values)
+        for traced, eager in zip(graph(*arguments), _function(probe)(*arguments), strict=True):
+            assert torch.equal(traced, eager)
+
+
+def _function(probe: Probe) -> Callable[..., list[torch.Tensor]]:
+    def function(*arguments: torch.Tensor) -> list[torch.Tensor]:
+        n = len(probe.point)
+        values = {k: like(v, x) for (k, v), x in zip(probe.point.items(), arguments[:n], strict=True)}
+        replaced = dict(zip(probe.parameters.values(), arguments[n:], strict=True))
+        return [o.data for o in probe.model.evaluate(values, Context(parameters=replaced)).values()]
+
+    return function
+
+
+def _arguments(probe: Probe, values: dict[str, TensorWrapper]) -> list[torch.Tensor]:
+    return [v.data for v in values.values()] + [p.detach() for p in probe.parameters.values()]
+
+
+@every_case
+def test_two_threads_get_the_same_answer(case: Case) -> None:
+    probe = Probe(case)
+    batches = [probe.batch((2,), seed=s) if case.pointwise else probe.point for s in range(2)]
+    alone = [probe.model.call_by_name(b) for b in batches]
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(probe.model.call_by_name, batches * 3))
+    for k, outputs in enumerate(found):
+        for name, out in outputs.items():
+            assert torch.equal(out.data, alone[k % 2][name].data)
 
 
 @every_case
