@@ -1,4 +1,4 @@
-"""What any isotropic plasticity of the catalogue must satisfy, for strain histories that hypothesis makes up."""
+"""What any isotropic plasticity must satisfy, for strain histories that hypothesis makes up."""
 
 from pathlib import Path
 
@@ -89,11 +89,11 @@ def test_backward_euler_converges_at_first_order(name):
 
     def stress(refinement):
         s = clock(20 * refinement + 1, 1.0)
-        return run(name, s[:, None] * direction, 2 * s)["stress"].data[::refinement]
+        return run(name, s[:, None] * direction, 0.2 * s)["stress"].data[::refinement]
 
-    coarse, middle, fine = stress(4), stress(8), stress(16)
+    coarse, middle, fine = stress(2), stress(4), stress(8)
     ratio = (coarse - middle).norm() / (middle - fine).norm()
-    assert 1.6 < ratio < 2.6
+    assert 1.8 < ratio < 2.2
 
 
 @pytest.mark.parametrize("name", [*VISCOUS, *RATE_INDEPENDENT])
