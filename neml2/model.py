@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
 from typing import Any, ClassVar, TypeVar, get_type_hints
 
 import torch
@@ -53,7 +54,9 @@ class Model(torch.nn.Module):
         fields = dict(cls.FIELDS)
         declared = {attr: f for attr, f in vars(cls).items() if isinstance(f, Field)}
         if declared:
-            hints = get_type_hints(cls)
+            own = {attr: t for attr, t in cls.__annotations__.items() if attr in declared}
+            known = getattr(sys.modules.get(cls.__module__), "__dict__", {})
+            hints = get_type_hints(SimpleNamespace(__annotations__=own), known)
             for attr, f in declared.items():
                 if attr not in hints:
                     raise TypeError(f"{cls.__name__}.{attr} needs a type, as in '{attr}: Scalar = ...'")
