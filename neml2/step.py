@@ -127,19 +127,22 @@ class StateUpdate:
         points: torch.Tensor | None = None,
     ) -> StepResult:
         """Advance by one step; failure is a status. With ``substeps`` the increments of failing points are
-        cut into at most ``2**substeps`` pieces. With ``points``, indices into the flattened batch, only
-        those are advanced, and the result has them as its batch.
+        cut into at most ``2**substeps`` pieces, over which all forces vary linearly. With ``points``,
+        indices into the flattened batch, only those are advanced, and the result has them as its batch.
         """
         values = self._inputs(state, forces, old_forces)
         context = Context(solves=[])
+        unread = {
+            lagged(n, 1): v for n, v in old_forces.items() if n in values and lagged(n, 1) not in values
+        }
         if points is not None:
             everyone = self.model.batch_shape(values)
             context = take_parameters(self.model, context, everyone, points)
-            values = take_all(values, everyone, points)
+            values, unread = take_all(values, everyone, points), take_all(unread, everyone, points)
             state = take_all(state, everyone, points)
         outcome = self._evaluate(values, context)
         if substeps and bool((outcome.status != Status.CONVERGED).any()):
-            outcome = self._cut(values, context, outcome, substeps)
+            outcome = self._cut({**values, **unread}, context, outcome, substeps)
         return StepResult(
             self.next_state(state, outcome.outputs),
             outcome.outputs,
@@ -169,7 +172,8 @@ class StateUpdate:
 
         def advance(piece: Mapping[str, TensorWrapper], which: torch.Tensor) -> Outcome:
             part = take_parameters(self.model, context, batch, which)
-            found = self._evaluate(dict(piece), replace(part, solves=[]))
+            inputs = {n: piece[n] for n in self.model.input_spec if n in piece}
+            found = self._evaluate(inputs, replace(part, solves=[]))
             return Outcome(
                 found.outputs, found.status.expand(which.shape), found.iterations.expand(which.shape)
             )

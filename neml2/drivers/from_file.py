@@ -178,6 +178,10 @@ class PrescribedTransient:
         for word in re.findall(r"'([^']+)'|(the time)", message):
             option = self._options.get(word[0] or word[1])
             if option is not None:
+                if not re.match(
+                    "(prescribed|initial|constant) '|the ", message
+                ):  # about a name, not its value
+                    option = option.replace("_values", "_names")
                 return type(error)(f"{option}: {message}")
         return error
 

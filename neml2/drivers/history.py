@@ -231,18 +231,6 @@ class _Binding:
             raise ValueError(
                 f"{update.model} reads no '{n}'{did_you_mean(n, known)} (it needs {listing(update.forces)})"
             )
-        for n in update.forces:
-            if n not in given and n != self.time_name and n not in update.optional:
-                near = did_you_mean(n, given)
-                clock = (
-                    f", or name it as the time with TransientDriver(model, time='{n}')"
-                    if not near and self.time_name not in update.forces and update.forces[n] is Scalar
-                    else ""
-                )
-                raise MissingVariable(
-                    f"{update.model} needs '{n}' ({update.forces[n].__name__}): prescribe '{n}'{clock}{near}"
-                    f" (prescribed are {listing(given)})"
-                )
         starts = {**update.states, **update.guesses, **update.outputs}
         for n in h.initial:
             if n in starts:
@@ -256,6 +244,18 @@ class _Binding:
                 f"{update.model} has no variable '{n}' to start from{did_you_mean(n, starts)}"
                 f" (states are {listing(update.states)})"
             )
+        for n in update.forces:
+            if n not in given and n != self.time_name and n not in update.optional:
+                near = did_you_mean(n, given)
+                clock = (
+                    f", or name it as the time with TransientDriver(model, time='{n}')"
+                    if self.time_name not in update.forces and update.forces[n] is Scalar
+                    else ""
+                )
+                raise MissingVariable(
+                    f"{update.model} needs '{n}' ({update.forces[n].__name__}): prescribe '{n}'{clock}{near}"
+                    f" (prescribed are {listing(given)})"
+                )
 
     # ------------------------------------------------------------------ dtypes
 
