@@ -55,7 +55,9 @@ class Budget:
     def sequence(self, count: int) -> None:
         """Count the items of a list, tuple or range that is about to be made."""
         if count > MAX_ITEMS:
-            raise Refused(f"would make a list of {count:,} items, limit {MAX_ITEMS:,}; use a tensor function")
+            raise Refused(
+                f"would make a list of {count:,} items, too many (limit {MAX_ITEMS:,}); use a tensor function"
+            )
         self.step(count)
 
 

@@ -223,13 +223,21 @@ def located(error: Exception, block: Block, entry: Entry) -> InputError:
 def _mentioned(text: str, block: Block) -> Where:
     """The place of the option that a message is about: one that it names, or whose value it quotes."""
     options = {n: v for n, v in block.values.items() if n != "type"}
+    first = re.match(r"[\w~]+", text)
+    if first and first[0] in options:
+        return options[first[0]].where
+    about = text.partition("did you mean")[0]
+    quoted = list(re.finditer(r"'([^']+)'", about))
+    of_objects = [
+        m for m in quoted if re.search(r"\b[A-Z]\w+ $", about[: m.start()])
+    ]  # "Newton 'x'" is an object
+    for found in (*(m for m in quoted if m not in of_objects), *of_objects):
+        for value in options.values():
+            if found[1] in value.tokens:
+                return value.where
     for word in re.findall(r"[\w~]+", text):
         if word in options:
             return options[word].where
-    for word in re.findall(r"'([^']+)'", text):
-        for value in options.values():
-            if word in value.tokens:
-                return value.where
     for word in re.findall(r"-?\d[\d.]*(?:e[+-]?\d+)?", text):
         for value in options.values():
             if number(word) in [n for n in map(number, value.tokens) if n is not None]:
@@ -248,6 +256,6 @@ def _dangling(file: InputFile, error: Exception) -> InputError | None:
     for block in file.document.section("Models").blocks.values() if near else ():
         model = file.get_model(block.name)
         if name in {split(n)[0] for n in model.input_spec} and not list(model.children()):
-            what = f"[{block.path}] reads '{name}', which nothing computes or prescribes; did you mean '{near[0]}'?"
-            return UnknownName(_mentioned(f"'{name}'", block), what)
+            what = f"[{block.path}] reads '{name}', which nothing computes or prescribes"
+            return UnknownName(_mentioned(f"'{name}'", block), f"{what}; did you mean '{near[0]}'?")
     return None

@@ -64,6 +64,10 @@ def _parsed(text: str, where: Where, label: str) -> tuple[str, ast.AST, str]:
         except SyntaxError:
             return "code", ast.parse(code, "<expr>", "exec"), code
     except SyntaxError as error:
+        if "too many nested" in str(error.msg):
+            raise InputError(
+                where, f"{label} expr is nested too deeply; split it into several blocks"
+            ) from None
         line = f" in line {error.lineno}" if "\n" in code else ""
         raise InputError(where, f"{label} expr raised SyntaxError: {error.msg}{line}") from None
     except (MemoryError, RecursionError, ValueError):

@@ -71,9 +71,11 @@ class InputFile:
         self._users: dict[Key, set[Key]] = {}  # who was built upon a block
         self._pending: list[tuple[Key, str, Callable[[], InputError]]] = []
         self._lock = threading.RLock()
-        problems = [*document.problems, *document.stray()]
-        if problems:
-            raise InputErrors(_sorted([*problems, *self.errors()]))
+        stray = document.stray()
+        if stray or document.problems:
+            # what a misspelt section holds is missing everywhere else: no use to say so
+            further = [] if stray else self.errors()
+            raise InputErrors(_sorted([*document.problems, *stray, *further]))
 
     def __repr__(self) -> str:
         counts = [f"{len(self.names(s))} in [{s}]" for s in SECTIONS if self.names(s)]

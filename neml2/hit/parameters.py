@@ -118,7 +118,7 @@ def _wired(file: InputFile, label: str, value: Value, word: str, field: Field) -
         if outputs[variable] is not field.type:
             raise WrongKind(
                 value.where,
-                f"{what}, a {outputs[variable].__name__}, but a {field.type.__name__} is expected",
+                f"{what}, which is a {outputs[variable].__name__}, but a {field.type.__name__} is expected",
             )
         return Wired(variable, provider)
     if not VARIABLE.fullmatch(word):

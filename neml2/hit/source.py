@@ -159,7 +159,8 @@ def clean(data: bytes | str, file: str) -> str:
     text = text.removeprefix("\ufeff").replace("\r\n", "\n")
     if bad := _CONTROL.search(text):
         where = Where(file, *Places(text)(bad.start()))
-        raise FileProblem(where, f"control character U+{ord(bad[0]):04X}; remove it (is this a text file?)")
+        name = f"U+{ord(bad[0]):04X}" + (" (NUL)" if bad[0] == "\0" else "")
+        raise FileProblem(where, f"control character {name}; remove it (is this a text file?)")
     return text
 
 

@@ -128,7 +128,7 @@ def test_with_a_driver_a_name_needs_something_that_supplies_it(value):
         ("tow.x", "saturated_hardening is 'tow.x', but there is no [Models/tow]; did you mean 'two'?"),
         ("two.to_positiv", "[Models/two] has no 'to_positiv'; did you mean 'to_positive'? (to_positive, "),
         ("two", "a model with the outputs to_positive, to_negative; say which, as in 'two.to_positive'"),
-        ("stress", "saturated_hardening is 'stress', a SR2, but a Scalar is expected"),
+        ("stress", "saturated_hardening is 'stress', which is a SR2, but a Scalar is expected"),
         ("tensor", "saturated_hardening: [Tensors/tensor] is a SR2, but a Scalar is expected"),
         ("voce", "[Models/voce] contains itself: voce -> voce"),
     ],
