@@ -178,9 +178,11 @@ class ComposedModel(Model):
             self.output_spec = resolver.outbound_items(self._order, self.additional_outputs)
         except ValueError as error:
             raise ValueError(f"{self._label()}: {error}") from None
-        required = {
-            n for m in self._order for n in m.input_spec if n not in m.optional_inputs
-        }  # a value that one model can do without may be needed by another
+        required: set[str] = set()
+        computed: set[str] = set()
+        for model in self._order:  # a value that one model can do without may be needed by another
+            required |= {n for n in model.input_spec if n not in {*model.optional_inputs, *computed}}
+            computed |= set(model.output_spec)
         self.optional_inputs = frozenset(n for n in self.input_spec if n not in required)
         add_children(self, self._order)
         self.priorities = {}

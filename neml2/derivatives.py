@@ -32,17 +32,25 @@ def jacobian_rows(
         return [None] * len(inputs)
     seeds = torch.eye(n, dtype=output.dtype, device=output.device)
     seeds = seeds.reshape(n, *(1,) * (output.ndim - 1), n).expand(n, *output.shape)
-    return list(
-        torch.autograd.grad(
+
+    def backward(cotangent: torch.Tensor, batched: bool) -> tuple[torch.Tensor | None, ...]:
+        return torch.autograd.grad(
             output,
             list(inputs),
-            seeds,
-            is_grads_batched=True,
+            cotangent,
+            is_grads_batched=batched,
             create_graph=create_graph,
             retain_graph=True,
             allow_unused=True,
         )
-    )
+
+    try:
+        return list(backward(seeds, True))
+    except RuntimeError as error:  # a sensitivity solver that iterates cannot be batched
+        if not any(word in str(error) for word in ("vmap", "Batching rule")):
+            raise
+    rows = [backward(seed, False) for seed in seeds]
+    return [None if r[0] is None else torch.stack(r) for r in zip(*rows, strict=True)]
 
 
 def _leaves(

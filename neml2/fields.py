@@ -290,7 +290,7 @@ def check_settings(settings: Any) -> None:
         declared = f.metadata.get("neml2")
         value = getattr(settings, f.name)
         if isinstance(declared, OptionField):
-            named = declared.named(f.name, None, {})
+            named = replace(declared, option=declared.option or f.name)
             if named.within is not None:
                 check_number(value, named, owner)
             if named.choices and value not in named.choices:

@@ -15,7 +15,7 @@ from neml2.lags import lagged, split
 from neml2.model import Model
 from neml2.points import take, take_data, take_parameters
 from neml2.registry import did_you_mean, listing
-from neml2.solvers.blocks import Factor, LinearSolver, Matrix, joined, parted
+from neml2.solvers.blocks import Factor, LinearSolver, Matrix, joined, parted, wide
 from neml2.solvers.direct import EverythingDense
 from neml2.solvers.lu import lu
 from neml2.solvers.newton import Newton
@@ -57,9 +57,11 @@ class ImplicitUpdate(Model):
 
     def __init__(self, equation_system: NonlinearSystem, *, name: str = "", **given: Any) -> None:
         super().__init__(equation_system=equation_system, name=name, **given)
-        system, predictor = self.equation_system, self._modules.pop("predictor", None)
+        system = self.equation_system
+        self._modules.pop("predictor", None)  # it comes after the residual model
+        predictor = given.get("predictor")
         inputs = dict(system.model.input_spec)
-        needed = {n for n in inputs if n not in system.unknown_names}
+        needed = {n for n in inputs if n not in {*system.unknown_names, *system.model.optional_inputs}}
         if predictor is not None:
             self._check_predictor(predictor)
             for unknown in predictor.output_spec:
@@ -157,7 +159,7 @@ class ImplicitUpdate(Model):
     ) -> tuple[dict[str, TensorWrapper], Solution]:
         system = self.equation_system
         guess = self._guess(values, context)
-        givens = {n: values[n] for n in system.given_names}
+        givens = {n: values[n] for n in system.given_names if n in values}
         batch = torch.broadcast_shapes(
             system.model.batch_shape(givens, context), *[g.dynamic_batch_shape for g in guess.values()]
         )
@@ -169,8 +171,7 @@ class ImplicitUpdate(Model):
             solution = self.solver.solve(fixed, start)
             converged = solution.converged
             settled = [  # a failed point keeps its guess, which is finite
-                torch.where(converged.reshape((*batch, *(1,) * (v.ndim - len(batch)))), v, s)
-                for v, s in zip(solution.value, start, strict=True)
+                torch.where(wide(converged, v), v, s) for v, s in zip(solution.value, start, strict=True)
             ]
         if torch.is_grad_enabled() and any(t.requires_grad for t in inputs.tensors):
             adjoint = _Adjoint(system, layout, batch, inputs, converged, self._sensitivity_solver())
@@ -272,7 +273,7 @@ class _Adjoint:
     def pull_back(
         self, solution: torch.Tensor, tensors: Sequence[torch.Tensor], cotangent: torch.Tensor
     ) -> list[torch.Tensor | None]:
-        r"""Gradients for ``tensors``: :math:`-\lambda^T\,\partial r/\partial g`, :math:`A^T \lambda =` cotangent.
+        r"""Gradients for ``tensors``, :math:`-\lambda^T \partial r/\partial g` with :math:`J^T \lambda = c`.
 
         The residual is evaluated on aliases of the tensors, so that its partial derivatives are taken at
         fixed unknowns; with a graph to be created the aliases stay connected, and the result can be
@@ -335,14 +336,14 @@ class _Implicit(torch.autograd.Function):
     """The identity of the solved unknowns, with the gradients of the implicit function theorem."""
 
     @staticmethod
-    def forward(ctx, adjoint: _Adjoint, solution: torch.Tensor, *tensors: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
+    def forward(ctx, adjoint: _Adjoint, solution: torch.Tensor, *tensors: torch.Tensor) -> torch.Tensor:
         ctx.adjoint = adjoint
         result = solution.clone()
         ctx.save_for_backward(result, *tensors)
         return result
 
     @staticmethod
-    def backward(ctx, cotangent: torch.Tensor):  # type: ignore[override]
+    def backward(ctx, cotangent: torch.Tensor):
         solution, *tensors = ctx.saved_tensors
         needed = [
             t if wanted else t.detach() for t, wanted in zip(tensors, ctx.needs_input_grad[2:], strict=True)
@@ -354,13 +355,13 @@ class _Solve(torch.autograd.Function):
     """``x`` of ``A x = b``, differentiable any number of times."""
 
     @staticmethod
-    def forward(ctx, matrix: torch.Tensor, b: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
+    def forward(ctx, matrix: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
         x = lu(matrix).solve(b)
         ctx.save_for_backward(matrix, x)
         return x
 
     @staticmethod
-    def backward(ctx, cotangent: torch.Tensor):  # type: ignore[override]
+    def backward(ctx, cotangent: torch.Tensor):
         matrix, x = ctx.saved_tensors
         y = _solve(matrix.transpose(-1, -2), cotangent)
         return -y.unsqueeze(-1) * x.unsqueeze(-2), y

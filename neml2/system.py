@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar, Protocol
 
@@ -12,12 +12,13 @@ import torch
 
 from neml2.context import DEFAULT, Context
 from neml2.derivatives import expand_batch, jacobian_rows
+from neml2.errors import MissingVariable
 from neml2.fields import Dependency, FileField, Option, setting
 from neml2.model import Model
 from neml2.registry import did_you_mean, listing, register
-from neml2.solvers.blocks import Group, Matrix, Vector
+from neml2.solvers.blocks import Group, Matrix, Vector, wide
+from neml2.solvers.status import Solution
 from neml2.types import TensorWrapper
-
 
 
 class SubBatches(Protocol):
@@ -41,7 +42,9 @@ class NonlinearSystem:
 
     model: Model = setting(Dependency("Models", "The model that computes the residuals"))
     unknowns: str = setting(Option("Names of the unknowns; groups are separated by ';'"))
-    residuals: str = setting(Option("Names of the residuals, '<unknown>_residual' each by default", default=""))
+    residuals: str = setting(
+        Option("Names of the residuals, '<unknown>_residual' each by default", default="")
+    )
     structure: list[str] = setting(Option("'dense' or 'block' for every group", default=(), many=True))
     settings: SubBatches | None = setting(FileField("Settings of the file"))
 
@@ -54,7 +57,7 @@ class NonlinearSystem:
             for name in names:
                 if name not in known:
                     has = "input" if kind == "unknown" else "output"
-                    raise ValueError(
+                    raise MissingVariable(
                         f"the {kind} '{name}' is no {has} of {model}{did_you_mean(name, known)}"
                         f" ({has}s: {listing(known)})"
                     )
@@ -65,6 +68,11 @@ class NonlinearSystem:
             raise ValueError(
                 f"{sum(sizes[0])} unknowns ({listing(self.unknown_names)}) but {sum(sizes[1])} residuals"
                 f" ({listing(self.residual_names)}); give one residual for each unknown"
+            )
+        if len(sizes[0]) != len(sizes[1]):
+            raise ValueError(
+                f"the unknowns are in {len(sizes[0])} groups but the residuals in {len(sizes[1])};"
+                f" separate both by the same number of ';'"
             )
         n = sum(math.prod(model.input_spec[u].BASE_SHAPE) for u in self.unknown_names)
         m = sum(math.prod(model.output_spec[r].BASE_SHAPE) for r in self.residual_names)
@@ -87,8 +95,8 @@ class NonlinearSystem:
     @cached_property
     def structures(self) -> tuple[str, ...]:
         """``dense`` or ``block`` for every group."""
-        words = self.structure.split() if isinstance(self.structure, str) else self.structure
-        words = tuple(w.lower() for w in words) or ("dense",) * len(self.unknown_groups)
+        given = self.structure.split() if isinstance(self.structure, str) else self.structure
+        words = tuple(w.lower() for w in given) or ("dense",) * len(self.unknown_groups)
         if len(words) != len(self.unknown_groups):
             raise ValueError(
                 f"structure has {len(words)} entries for {len(self.unknown_groups)} groups of unknowns"
@@ -135,7 +143,15 @@ class Layout:
     @cached_property
     def groups(self) -> tuple[Group, ...]:
         """The groups with their sizes. Raises :class:`ValueError` for a block group of unequal sites."""
-        return tuple(self._group(i) for i in range(len(self.names)))
+        groups = tuple(self._group(i) for i in range(len(self.names)))
+        sites = {g.sites for g in groups if g.sites}
+        if len(sites) > 1:
+            shapes = " and ".join(str(s) for s in sorted(sites))
+            raise ValueError(
+                f"block groups are coupled site by site and must share one sub-batch shape, not {shapes};"
+                f" make all but one of them dense"
+            )
+        return groups
 
     def _group(self, i: int) -> Group:
         names = self.names[i]
@@ -161,7 +177,9 @@ class Layout:
             sub = self.sub_batch[n]
             missing = len(sub) - v.sub_batch_ndim
             if missing > 0:
-                v = v.sub_batch.unsqueeze(0, missing) if v.sub_batch_ndim else v.sub_batch.unsqueeze(-1, missing)
+                outer = v.dynamic_batch_shape
+                data = v.data.reshape((*outer, *(1,) * missing, *v.data.shape[len(outer) :]))
+                v = type(v)._new(data, len(sub))
             data = expand_batch(v, batch).expand((*batch, *sub, *self.kinds[n].BASE_SHAPE))
             parts.append(data.reshape(*batch, *group.sites, size))
         return parts[0] if len(parts) == 1 else torch.cat(parts, -1)
@@ -189,37 +207,38 @@ class Linearised:
     batch: torch.Size
 
     def jacobian(self, create_graph: bool = False) -> Matrix:
-        """The Jacobian in groups; one batched backward pass."""
-        by_group = [self._rows(i, create_graph) for i in range(len(self.rows))]
+        """The Jacobian in groups, by batched backward passes."""
+        with torch.enable_grad():
+            by_group = [self._rows(i, create_graph) for i in range(len(self.rows))]
         return Matrix(by_group, self.rows, self.columns, self.batch)
 
     def _rows(self, i: int, create_graph: bool) -> list[torch.Tensor]:
-        row, r, nb = self.rows[i], self.graph[i], len(self.batch)
-        whole = bool(row.sites) and any(not c.sites for c in self.columns)  # every site needs rows of its own
-        output = r.reshape(*self.batch, -1) if whole else r
-        found = jacobian_rows(output, self.unknowns, create_graph)
+        row, r = self.rows[i], self.graph[i]
+        # one cotangent for all sites: block groups are coupled site by site
+        found = jacobian_rows(r, self.unknowns, create_graph)
         blocks = []
-        for column, u, d in zip(self.columns, self.unknowns, found, strict=True):
+        for j, (column, d) in enumerate(zip(self.columns, found, strict=True)):
             if d is None:
                 sites = row.sites or column.sites
-                blocks.append(r.new_zeros(*self.batch, *sites, row.size, column.size))
-            elif not whole:
-                blocks.append(d.movedim(0, -2))  # (*batch, [*sites], n, m)
-            elif not column.sites:
-                blocks.append(d.reshape(*row.sites, row.size, *u.shape).movedim(
-                    tuple(range(len(row.sites) + 1)), tuple(range(nb, nb + len(row.sites) + 1))
-                ))
+                blocks.append(r.new_zeros((*self.batch, *sites, row.size, column.size)))
+            elif row.sites and not column.sites:
+                blocks.append(self._by_columns(r, self.unknowns[j], create_graph))
             else:
-                blocks.append(self._site_diagonal(d, row, column))
+                blocks.append(d.movedim(0, -2))  # (*batch, *sites, n, m)
         return blocks
 
-    def _site_diagonal(self, d: torch.Tensor, row: Group, column: Group) -> torch.Tensor:
-        """From ``(sites n, *batch, *sites, m)`` to ``(*batch, *sites, n, m)``."""
-        sites = math.prod(row.sites)
-        d = d.reshape(sites, row.size, *self.batch, sites, column.size)
-        d = d.diagonal(dim1=0, dim2=2 + len(self.batch))  # (n, *batch, m, sites)
-        d = d.movedim(-1, -2).movedim(0, -2)  # (*batch, sites, n, m)
-        return d.reshape(*self.batch, *row.sites, row.size, column.size)
+    def _by_columns(self, r: torch.Tensor, u: torch.Tensor, create_graph: bool) -> torch.Tensor:
+        """How every site of ``r`` depends on an unknown of the whole point, ``(*batch, *sites, n, m)``.
+
+        By the derivatives of the cotangent map, which is linear: its cost is that of ``m`` backward passes
+        and not of one for every residual of every site.
+        """
+        dual = torch.zeros_like(r, requires_grad=True)
+        (mapped,) = torch.autograd.grad(r, u, dual, create_graph=True)
+        (d,) = jacobian_rows(mapped, [dual], create_graph)  # (m, *batch, *sites, n)
+        if d is None:
+            return r.new_zeros((*r.shape, u.shape[-1]))
+        return d.movedim(0, -1)
 
 
 @dataclass(frozen=True)
@@ -250,8 +269,13 @@ class ResidualProblem:
         """The residual at ``unknowns``, part of whatever graph they belong to."""
         values = dict(self.givens)
         values.update(self.unknown_layout.unflatten(unknowns, self.batch))
-        outputs = self.system.model.evaluate(values, self.context)
-        return self.residual_layout.flatten(outputs, self.batch)
+        solves: list[Solution] = []  # of implicit updates inside the residual
+        outputs = self.system.model.evaluate(values, replace(self.context, solves=solves))
+        residual = self.residual_layout.flatten(outputs, self.batch)
+        for inner in solves:
+            if not inner.succeeded:  # such a point has no residual
+                residual = [torch.where(wide(inner.converged, r), r, torch.nan) for r in residual]
+        return residual
 
     def residual(self, unknowns: Vector) -> Vector:
         """The residual alone."""

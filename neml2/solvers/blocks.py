@@ -129,6 +129,11 @@ def squared_norm(vector: Vector, batch: torch.Size) -> torch.Tensor:
     return found
 
 
+def wide(mask: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    """One entry per point, ``(*batch)``, with axes added to broadcast against ``(*batch, ...)``."""
+    return mask.reshape((*mask.shape, *(1,) * (like.ndim - mask.ndim)))
+
+
 def sum_of(terms: Iterable[torch.Tensor]) -> torch.Tensor:
     """The sum of at least one tensor."""
     first, *others = terms

@@ -11,7 +11,7 @@ import torch
 from neml2 import log
 from neml2.fields import Dependency, Option, check_settings, setting
 from neml2.registry import register
-from neml2.solvers.blocks import Factor, LinearSolver, Matrix, Problem, Vector, squared_norm
+from neml2.solvers.blocks import Factor, LinearSolver, Matrix, Problem, Vector, squared_norm, wide
 from neml2.solvers.direct import DenseLU
 from neml2.solvers.status import Solution, Status
 
@@ -23,14 +23,13 @@ Globalise = Callable[[Problem, Vector, Vector, torch.Tensor, torch.Tensor], Vect
 class Newton:
     r"""Newton's method with full steps.
 
-    A point has converged when :math:`|r| <` ``abs_tol``, or when :math:`|r| <` ``rel_tol`` :math:`|r_0|` and the
-    last step has reduced :math:`|r|` by :math:`10^5` at least. The residual at the guess says nothing about the
-    size of the error; where convergence is quadratic such a step does: what remains is some
-    :math:`10^{-10}` of the unknowns, and the answer does not depend on the guess.
+    A point has converged when :math:`|r| <` ``abs_tol``. A point with :math:`|r| <` ``rel_tol``
+    :math:`|r_0|` has converged once a further step no longer halves its residual: the residual at the guess
+    says nothing about the size of the error, and the answer would depend on the guess otherwise.
 
-    A residual that no longer decreases is accepted at the level of round-off, where every :math:`|r_i| \le
-    16 \epsilon\, (|A|\,|u|)_i` (the componentwise backward error; Oettli and Prager, 1964). That is how single
-    precision, and stresses counted in Pa, converge with the tolerances above.
+    A residual that is no longer halved is also accepted at the level of round-off, where every
+    :math:`|r_i| \le 16 \epsilon\, (|J|\,|u|)_i` (the componentwise backward error; Oettli and Prager, 1964).
+    That is how single precision, and stresses counted in Pa, converge with the tolerances above.
 
     Converged points are frozen, so that a point's answer does not depend on its neighbours.
     """
@@ -171,10 +170,10 @@ def _newton(
             active = active & ~settled
         factor = settings.linear_solver.factor(jacobian, factor)
         singular = singular | (active & factor.singular)
-        step = factor.solve([torch.where(_wide(active, r), -r, 0.0) for r in here.residual])
-        step = [torch.where(_wide(active, s), s, 0.0) for s in step]  # frozen points do not move
+        step = factor.solve([torch.where(wide(active, r), -r, 0.0) for r in here.residual])
+        step = [torch.where(wide(active, s), s, 0.0) for s in step]  # frozen points do not move
         u = [
-            torch.where(_wide(active, old), new, old)
+            torch.where(wide(active, old), new, old)
             for old, new in zip(u, globalise(problem, u, step, norm, active), strict=True)
         ]
         here = problem.linearise(u)
@@ -261,8 +260,4 @@ def _conclude(
 def _plus(u: Vector, du: Vector, step: torch.Tensor | float) -> Vector:
     if isinstance(step, float):
         return [a + b for a, b in zip(u, du, strict=True)]
-    return [a + _wide(step, b) * b for a, b in zip(u, du, strict=True)]
-
-
-def _wide(mask: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
-    return mask.reshape((*mask.shape, *(1,) * (like.ndim - mask.ndim)))
+    return [a + wide(step, b) * b for a, b in zip(u, du, strict=True)]
