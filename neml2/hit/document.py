@@ -10,16 +10,15 @@ from pathlib import Path
 
 import nmhit
 
-from neml2.hit.errors import CircularReference, InputError, SyntaxProblem, Where, did_you_mean, listing
-from neml2.hit.source import MAX_NESTING, Places, Source, check_structure, clean, collect, read_text, scan
+from neml2.hit.braces import MAX_VALUE, Expansion
+from neml2.hit.errors import InputError, SyntaxProblem, Where, did_you_mean, listing
+from neml2.hit.source import Source, check_structure, clean, collect, read_text
+from neml2.hit.syntax import first_odd_character, syntax_problem
 from neml2.registry import SECTIONS
 
 KNOWN_SECTIONS = (*SECTIONS, "Settings")
 FORMER_SECTIONS = ("Schedulers",)  # files that still have one are read as if they had not
-MAX_VALUE = 2**20  # characters of one value after ${} expansion
 MAX_EXPANDED = 64 * 2**20  # characters of all values together
-
-_BRACE = re.compile(r"\$\{|\}")
 
 
 @dataclass(eq=False)
@@ -100,7 +99,7 @@ class Document:
 
     def expand(self, value: Value) -> str:
         """The text of ``value`` with ``${}`` replaced; refuses circles and texts that grow without end."""
-        return _Expansion(self, value).result()
+        return Expansion(self, value).result()
 
     def spend(self, amount: int, where: Where) -> None:
         """Count the characters that expansion makes."""
@@ -145,75 +144,6 @@ class Document:
         ]
 
 
-class _Expansion:
-    """Replaces ``${path}``, ``${replace path}``, ``${env NAME}`` and ``${raw a b c}`` in one value."""
-
-    def __init__(self, document: Document, value: Value, path: tuple[Value, ...] = ()) -> None:
-        self.document, self.value, self.path = document, value, (*path, value)
-
-    def result(self) -> str:
-        raw = self.value.raw
-        text = raw[1:-1] if len(raw) > 1 and raw[0] == raw[-1] == "'" else raw
-        if "${" in text:
-            text, _ = self._replace(text, 0, inside=False)
-            self.document.spend(len(text), self.value.where)
-        return text
-
-    def _replace(self, text: str, at: int, inside: bool) -> tuple[str, int]:
-        parts: list[str] = []
-        size = 0
-        while True:
-            hit = _BRACE.search(text, at)
-            if hit is None or (hit[0] == "}" and inside):
-                end = hit.start() if hit else len(text)
-                return "".join([*parts, text[at:end]]), hit.end() if hit else end
-            if hit[0] == "}":
-                parts.append(text[at : hit.end()])
-                at = hit.end()
-                continue
-            parts.append(text[at : hit.start()])
-            command, at = self._replace(text, hit.end(), inside=True)
-            parts.append(self._value_of(command))
-            size += len(parts[-1])
-            if size > MAX_VALUE:
-                self.document.spend(size, self.value.where)
-
-    def _value_of(self, command: str) -> str:
-        words = command.split()
-        if words[:1] == ["raw"]:
-            return "".join(words[1:])
-        if words[:1] == ["env"] and len(words) == 2:
-            return os.environ.get(words[1], "")
-        if words[:1] == ["replace"] and len(words) == 2:
-            words = words[1:]
-        if len(words) != 1:
-            ways = "${path}, ${replace path}, ${env NAME} or ${raw a b}"
-            raise SyntaxProblem(self.value.where, f"'${{{command}}}' is not understood; use {ways}")
-        return self._look_up(words[0])
-
-    def _look_up(self, path: str) -> str:
-        found = self.document.find(path)
-        if isinstance(found, Block):
-            raise SyntaxProblem(self.value.where, f"'${{{path}}}' is a section, not a value")
-        if found is None:
-            known = [f"{b.path}/{v}".lstrip("/") for b in self.document.root.walk() for v in b.values]
-            raise SyntaxProblem(
-                self.value.where,
-                f"'${{{path}}}': no value '{path}' in this input{did_you_mean(path, known)}"
-                " (paths start at the top)",
-            )
-        if found in self.path:
-            names = [v.name for v in self.path[self.path.index(found) :]] + [found.name]
-            raise CircularReference(self.value.where, f"${{}} goes in a circle: {' -> '.join(names)}")
-        if len(self.path) > MAX_NESTING:
-            raise SyntaxProblem(
-                self.value.where, f"${{}} refers on more than {MAX_NESTING} times; shorten the chain"
-            )
-        if found.expanded is None:
-            found.expanded = _Expansion(self.document, found, self.path).result()
-        return found.expanded
-
-
 def read_file(path: str | Path, pre: Sequence[str] = (), post: Sequence[str] = ()) -> Document:
     """Read and parse a file; ``pre`` and ``post`` are HIT snippets put before and after its text."""
     text = read_text(path, str(path))
@@ -232,58 +162,14 @@ def _parse(source: Source, file: str, folder: str) -> Document:
     try:
         tree = nmhit.parse_text(source.text)
     except nmhit.Error as error:
-        raise _syntax_problem(error.messages[0], source) from None
+        raise syntax_problem(error.messages[0], source) from None
     except UnicodeDecodeError:  # the parser stumbled over half of a character and could not even say so
         raise SyntaxProblem(
-            _first_odd_character(source), "only plain ASCII is allowed outside values"
+            first_odd_character(source), "only plain ASCII is allowed outside values"
         ) from None
     document = Document(Block("", "", Where(file)), file, Path(folder), source)
     _fill(document, document.root, tree)
     return document
-
-
-def _syntax_problem(error: nmhit.ErrorMessage, source: Source) -> SyntaxProblem:
-    """The parser's complaint, put where the fault is rather than where the parser noticed it."""
-    message, text = error.message, source.text
-    places = Places(text)
-    where = source.where(error.line, error.column, in_bytes=True)
-    if "expecting = or :=" in message:
-        end = places.starts[min(error.line, len(source.lines)) - 1] + error.column - 1
-        words = [m for m in re.finditer(r"[^\s\[\]#=:'\"$]+", text) if m.end() <= end]
-        if words:
-            where = source.where(*places(words[-1].start()))
-            return SyntaxProblem(
-                where, f"'{words[-1][0]}' is not followed by '='; a value of several words needs quotes"
-            )
-    tokens = list(scan(text))
-    if tokens and tokens[-1].kind == "key" and re.match(r"\s*:?=\s*['\"]", text[tokens[-1].end :]):
-        where = source.where(*places(tokens[-1].start))
-        return SyntaxProblem(where, f"the quote of '{tokens[-1].text}' is never closed; add the second quote")
-    if "unexpected end of file" in message:
-        stack = []
-        for token in tokens:
-            if token.kind == "open":
-                stack.append(token)
-            elif token.kind == "close" and stack:
-                stack.pop()
-        if stack:
-            opened = source.where(*places(stack[-1].start))
-            return SyntaxProblem(
-                where, f"the file ends inside {stack[-1].text}, opened at {opened}; add '[]'"
-            )
-    return SyntaxProblem(
-        where, f"{message}; write 'key = value' in '[section] ... []', with quotes around several words"
-    )
-
-
-def _first_odd_character(source: Source) -> Where:
-    text = source.text
-    inside = [(t.start, t.end) for t in scan(text) if t.kind in ("value", "open")]
-    for hit in re.finditer(r"[^\x00-\x7f]", re.sub(r"#[^\n]*", lambda m: " " * len(m[0]), text)):
-        if not any(start <= hit.start() < end for start, end in inside):
-            line = text.count("\n", 0, hit.start()) + 1
-            return source.where(line, hit.start() - text.rfind("\n", 0, hit.start()))
-    return Where(source.origins[0][0])
 
 
 def _fill(document: Document, block: Block, node: nmhit.Node) -> None:

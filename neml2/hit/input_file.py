@@ -6,14 +6,12 @@ import importlib
 import importlib.util
 import keyword
 import os
-import re
 import threading
 from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
 from neml2 import registry
-from neml2.fields import OptionField, OutputField, Variable
 from neml2.hit import builder, csv, expressions
 from neml2.hit.document import Block, Document, Value
 from neml2.hit.errors import (
@@ -27,6 +25,7 @@ from neml2.hit.errors import (
     nearest,
 )
 from neml2.hit.settings import Settings, read_settings
+from neml2.hit.supply import base, supplied_names
 from neml2.model import Model
 from neml2.registry import SECTIONS, Entry
 
@@ -262,40 +261,14 @@ class InputFile:
 
     @cached_property
     def _supplied(self) -> set[str]:
-        found = {_base(n) for block in self.document.section("Settings").walk() for n in block.values}
-        for section in ("Models", "EquationSystems", "Drivers"):
-            for block in self.document.section(section).blocks.values():
-                found |= {_base(n) for n in self._words(section, block)}
-        return found
-
-    def _words(self, section: str, block: Block) -> set[str]:
-        """Names of outputs and words of plain options: the variables that a block supplies are among them."""
-        try:
-            fields = registry.lookup(block.values["type"].text).fields
-            texts = {name: value.text for name, value in block.values.items()}
-        except (KeyError, InputError):
-            return set()
-        words = {block.name}
-        if section == "Drivers":
-            words.update(*(re.split(r"[\s;]+", t) for t in texts.values()))
-        names: dict[str, str] = {}
-        for field in fields.values():
-            text = texts.get(field.option or "") or (field.default if isinstance(field.default, str) else "")
-            if isinstance(field, Variable):
-                other = names.get(field.of, "") if field.of else field.option
-                names[field.attr] = text or f"{other}{field.suffix}"
-                if isinstance(field, OutputField):
-                    words.update(names[field.attr].split())
-            elif isinstance(field, OptionField):
-                words.update(re.split(r"[\s;]+", text))
-        return words
+        return supplied_names(self.document)
 
     def expect_supplied(self, word: str, error: Callable[..., InputError], label: str, value: Value) -> None:
         """Make sure, once everything is built, that something supplies the variable ``word``.
 
         A file without drivers is a library: its variables are supplied by whoever loads it.
         """
-        if self.names("Drivers") and _base(word) not in self.supplied_names():
+        if self.names("Drivers") and base(word) not in self.supplied_names():
             self._pending.append((self._stack[-1], word, lambda: error(self, label, value, word)))
 
     def _settle(self) -> None:
@@ -306,11 +279,11 @@ class InputFile:
         outputs: set[str] = set()
         for name in self.names("Models"):
             try:
-                outputs |= {_base(n) for n in self.get_model(name).output_spec}
+                outputs |= {base(n) for n in self.get_model(name).output_spec}
             except InputError:
                 continue
         for key, word, error in pending:
-            if _base(word) not in outputs:
+            if base(word) not in outputs:
                 failure = error()
                 for wrong in self._dependents(key):
                     self._failed.setdefault(wrong, failure)
@@ -359,10 +332,6 @@ def raise_any(errors: list[InputError]) -> None:
     """Raise the error, or all of them together, if there are any."""
     if errors:
         raise errors[0] if len(errors) == 1 else InputErrors(errors)
-
-
-def _base(name: str) -> str:
-    return re.sub(r"~\d+$", "", name)
 
 
 def _sorted(errors: list[InputError]) -> list[InputError]:

@@ -5,7 +5,6 @@ import pytest
 
 from neml2.hit.document import read_file, read_string
 from neml2.hit.errors import FileProblem, MissingFile, SyntaxProblem
-from neml2.hit.source import scan
 
 
 def put(folder, **files):
@@ -131,18 +130,3 @@ def test_sixteen_megabytes_are_the_limit(tmp_path):
 )
 def test_structures_that_would_overwhelm_the_parser_are_refused(tmp_path, text, what):
     assert what in failure(put(tmp_path, main=text), SyntaxProblem)
-
-
-def test_scan_sees_the_structure():
-    text = "a='x [y] = z' [S/t] b:=${raw 'p' q}w # c=3\n[] c = '''\n[q]'''"
-    kinds = [(t.kind, t.text) for t in scan(text)]
-    assert kinds == [
-        ("key", "a"),
-        ("value", "'x [y] = z'"),
-        ("open", "[S/t]"),
-        ("key", "b"),
-        ("value", "${raw 'p' q}w"),
-        ("close", "[]"),
-        ("key", "c"),
-        ("value", "'''\n[q]'''"),
-    ]

@@ -1,0 +1,56 @@
+"""What the parser complains about, in our words and at the place of the fault."""
+
+from __future__ import annotations
+
+import re
+
+import nmhit
+
+from neml2.hit.errors import SyntaxProblem, Where
+from neml2.hit.scan import Places, scan
+from neml2.hit.source import Source
+
+
+def syntax_problem(error: nmhit.ErrorMessage, source: Source) -> SyntaxProblem:
+    """The parser's complaint, put where the fault is rather than where the parser noticed it."""
+    message, text = error.message, source.text
+    places = Places(text)
+    where = source.where(error.line, error.column, in_bytes=True)
+    if "expecting = or :=" in message:
+        end = places.starts[min(error.line, len(source.lines)) - 1] + error.column - 1
+        words = [m for m in re.finditer(r"[^\s\[\]#=:'\"$]+", text) if m.end() <= end]
+        if words:
+            where = source.where(*places(words[-1].start()))
+            return SyntaxProblem(
+                where, f"'{words[-1][0]}' is not followed by '='; a value of several words needs quotes"
+            )
+    tokens = list(scan(text))
+    if tokens and tokens[-1].kind == "key" and re.match(r"\s*:?=\s*['\"]", text[tokens[-1].end :]):
+        where = source.where(*places(tokens[-1].start))
+        return SyntaxProblem(where, f"the quote of '{tokens[-1].text}' is never closed; add the second quote")
+    if "unexpected end of file" in message:
+        stack = []
+        for token in tokens:
+            if token.kind == "open":
+                stack.append(token)
+            elif token.kind == "close" and stack:
+                stack.pop()
+        if stack:
+            opened = source.where(*places(stack[-1].start))
+            return SyntaxProblem(
+                where, f"the file ends inside {stack[-1].text}, opened at {opened}; add '[]'"
+            )
+    return SyntaxProblem(
+        where, f"{message}; write 'key = value' in '[section] ... []', with quotes around several words"
+    )
+
+
+def first_odd_character(source: Source) -> Where:
+    """The first character outside values and comments that is not plain ASCII."""
+    text = source.text
+    inside = [(t.start, t.end) for t in scan(text) if t.kind in ("value", "open")]
+    for hit in re.finditer(r"[^\x00-\x7f]", re.sub(r"#[^\n]*", lambda m: " " * len(m[0]), text)):
+        if not any(start <= hit.start() < end for start, end in inside):
+            line = text.count("\n", 0, hit.start()) + 1
+            return source.where(line, hit.start() - text.rfind("\n", 0, hit.start()))
+    return Where(source.origins[0][0])
