@@ -136,7 +136,8 @@ class Model(torch.nn.Module):
             values[option] = value
         return values
 
-    def extra_options(self) -> Sequence[str]:
+    @classmethod
+    def extra_options(cls) -> Sequence[str]:
         """Option names beyond the declared ones that :meth:`arrange` understands."""
         return ()
 

@@ -89,7 +89,7 @@ def accepted(entry: Entry) -> dict[str, Field]:
     """The options of a type by name, those that it understands beyond its declarations included."""
     options = {f.option: f for f in entry.fields.values() if f.option and not isinstance(f, FileField)}
     if issubclass(entry.cls, Model):
-        for name in entry.cls.extra_options(entry.cls):  # type: ignore[arg-type] # the answer is one of the class
+        for name in entry.cls.extra_options():
             options.setdefault(name, Parameter(name, "").named("", Scalar, {}))
     return options
 

@@ -48,8 +48,9 @@ class WithElasticConstants(Model, abstract=True):
     NUMBER: ClassVar[int] = 2  # of constants
     ALWAYS: ClassVar[tuple[str, ...]] = ()  # constants that must be among them
 
-    def extra_options(self) -> Sequence[str]:
-        return self.ORDER
+    @classmethod
+    def extra_options(cls) -> Sequence[str]:
+        return cls.ORDER
 
     def arrange(self, fields: dict[str, Field], given: dict[str, Any]) -> dict[str, Field]:
         values = self._listed(given.pop("coefficients", []))
