@@ -70,7 +70,7 @@ def from_disk(kind: type[TensorWrapper], data: torch.Tensor, sub_batch_ndim: int
     factors = mandel_factors(kind, data)
     data = data if factors is None else data * factors
     front = data.shape[:-1] if kind.BASE_NDIM else data.shape
-    return kind(data.reshape(*front, *kind.BASE_SHAPE), sub_batch_ndim)
+    return kind(data.reshape((*front, *kind.BASE_SHAPE)), sub_batch_ndim)
 
 
 def mandel_factors(kind: type[TensorWrapper], like: torch.Tensor) -> torch.Tensor | None:
@@ -130,9 +130,10 @@ def from_column(column: Column, batch_names: Sequence[str], who: str) -> TensorW
     if column.dims != expected:
         raise ValueError(f"{who}: '{column.name}' has dimensions {column.dims}; expected {expected}")
     sizes = dict(zip(column.dims, column.data.shape, strict=True))
+    first = next((i for i, d in enumerate(batch_names) if d in sizes), len(batch_names))
     shape = (
         *[sizes[d] for d in lead],
-        *[sizes.get(d, 1) for d in batch_names],
+        *[sizes.get(d, 1) for d in batch_names[first:]],
         *[sizes[d] for d in (*sub, *wanted)],
     )
     return from_disk(kind, torch.from_numpy(np.array(column.data)).reshape(shape), len(sub))
