@@ -19,8 +19,8 @@ class Declared:
 def declarations(model: Model) -> dict[str, Declared]:
     """The declarations of all variables of ``model`` and the models in it, by variable name.
 
-    A declaration that bears the variable's own name is taken before a generic one (``"The variable to
-    integrate"``), an output's before an input's.
+    A declaration that bears the variable's own name is taken first, an output's before an input's. Those of
+    type-generic models (``"The variable to integrate"``) say nothing about the variable.
     """
     found: dict[str, tuple[int, str]] = {}
     units: dict[str, str] = {}
@@ -29,7 +29,8 @@ def declarations(model: Model) -> dict[str, Declared]:
             for f in module.FIELDS.values():
                 if isinstance(f, Variable):
                     for name in _names(module.__dict__.get("variables", {}).get(f.attr)):
-                        rank = 2 * (name in (f.option, f.attr)) + isinstance(f, OutputField)
+                        own = name in (f.option, f.attr)
+                        rank = 0 if hasattr(module, "KIND") else 1 + 2 * own + isinstance(f, OutputField)
                         if rank > found.get(name, (0, ""))[0]:
                             found[name] = (rank, f.doc)
                         if f.unit:

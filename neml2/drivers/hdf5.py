@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     import h5py
 
 SUFFIXES = (".h5", ".hdf5", ".nc")
+_ODD = (RuntimeError, TypeError, AttributeError, MemoryError)  # what h5py and torch raise for odd files
 _CHUNK = 2**20  # bytes: large enough for fast reading, small enough for the chunk cache
 _NO_LABELS = (
     "This is a netCDF dimension but not a netCDF variable. {:9d}"  # how netCDF marks a bare dimension
@@ -258,8 +259,9 @@ def read(path: Path) -> Trajectory:
     except OSError as error:
         reason = str(error).split("(", 1)[-1].rstrip(")")
         raise ValueError(f"{path} is damaged and cannot be read ({reason})") from None
-    except (KeyError, json.JSONDecodeError, UnicodeDecodeError, RuntimeError) as error:
-        raise ValueError(f"{path} is no complete trajectory ({error})") from None
+    except (KeyError, json.JSONDecodeError, UnicodeDecodeError, *_ODD) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ValueError(f"{path} is no complete trajectory ({reason})") from None
 
 
 def _read(file: h5py.File, who: str) -> Trajectory:

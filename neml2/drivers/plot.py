@@ -62,7 +62,7 @@ def component_names(trajectory: Trajectory) -> list[str]:
 
 def _find(trajectory: Trajectory, name: str) -> tuple[TensorWrapper, int | None]:
     if name == "time" and name not in trajectory:
-        return Scalar(trajectory.time), None
+        return trajectory[trajectory.time_name], None
     if name in trajectory:
         value = trajectory[name]
         if isinstance(value, Scalar):
