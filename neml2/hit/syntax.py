@@ -16,6 +16,9 @@ def syntax_problem(error: nmhit.ErrorMessage, source: Source) -> SyntaxProblem:
     message, text = error.message, source.text
     places = Places(text)
     where = source.where(error.line, error.column, in_bytes=True)
+    twice = re.match(r"duplicate field '(.*)'", message)
+    if twice:  # within a section it is found earlier; this one was given through another spelling of its path
+        return SyntaxProblem(where, f"'{twice[1]}' was given before; replace the value with ':='")
     if "expecting = or :=" in message:
         end = places.starts[min(error.line, len(source.lines)) - 1] + error.column - 1
         words = [m for m in re.finditer(r"[^\s\[\]#=:'\"$]+", text) if m.end() <= end]

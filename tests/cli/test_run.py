@@ -1,0 +1,306 @@
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+from neml2 import Trajectory
+from neml2.cli import picture, run
+
+FOLDER = Path(__file__).parents[1] / "bad_input"
+GOOD = str(FOLDER / "good.i")
+
+OSCILLATOR = """
+[Tensors]
+  [times]
+    type = Python
+    expr = 'Scalar(torch.linspace(0, 10, 51))'
+  []
+  [rates]
+    type = Python
+    expr = 'Scalar(torch.cos(torch.linspace(0, 10, 51)).unsqueeze(-1) * torch.linspace(1, 2, 12))'
+  []
+[]
+[Drivers]
+  [driver]
+    type = TransientDriver
+    model = 'integral'
+    prescribed_time = 'times'
+    prescribed_Scalar_names = 'x_rate'
+    prescribed_Scalar_values = 'rates'
+  []
+[]
+[Models]
+  [integral]
+    type = ScalarForwardEulerTimeIntegration
+    variable = 'x'
+  []
+[]
+"""
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def variant(folder, *edits, more=""):
+    """A copy of the good input with edits, and with more text after it."""
+    text = Path(GOOD).read_text()
+    for old, new in edits:
+        assert old in text
+        text = text.replace(old, new)
+    (folder / "input.i").write_text(text + more)
+    return "input.i"
+
+
+def test_run_prints_a_summary_and_where_results_went(folder, capsys):
+    assert run.main([GOOD, "driver", "-o", "out.h5", "--plot", "out.png"]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert out.startswith("6 steps, one point, t from 0 to 1\n")
+    assert out.splitlines()[-2:] == [
+        "results in out.h5",
+        "picture in out.png: stress_xx over strain_xx, darker with time",
+    ]
+    trajectory = Trajectory.from_hdf5("out.h5")
+    assert len(trajectory) == 6 and trajectory.succeeded
+    assert (folder / "out.png").stat().st_size > 10_000
+
+
+def test_quiet(folder, capsys):
+    assert run.main([GOOD, "--quiet"]) == 0
+    assert capsys.readouterr() == ("", "")
+
+
+def test_the_driver_must_be_named_when_there_are_several(folder, capsys):
+    second = (
+        "[Drivers]\n  [other]\n    type = TransientDriver\n    model = 'model'\n"
+        "    prescribed_time = 'times'\n    prescribed_SR2_names = 'strain'\n"
+        "    prescribed_SR2_values = 'strains'\n  []\n[]\n"
+    )
+    path = variant(folder, more=second)
+    assert run.main([path]) == 2
+    assert capsys.readouterr().err == "input.i: the input has 2 drivers: driver, other; say which\n"
+    assert run.main([path, "other", "--quiet"]) == 0
+    (folder / "library.i").write_text("[Solvers]\n  [lu]\n    type = DenseLU\n  []\n[]\n")
+    assert run.main(["library.i"]) == 2
+    assert "has no [Drivers]" in capsys.readouterr().err
+
+
+def test_overrides(folder, capsys):
+    assert run.main([GOOD, "Models/hardening/saturated_hardening:=0", "driver", "-o", "soft.h5"]) == 0
+    assert run.main([GOOD, "-o", "hard.h5"]) == 0
+    soft, hard = (Trajectory.from_hdf5(f)["stress"].data[-1, 0].item() for f in ("soft.h5", "hard.h5"))
+    assert soft < hard - 1
+
+
+def test_failure_keeps_what_was_done(folder, capsys):
+    path = variant(folder, ("max_its = 30", "max_its = 4"))
+    code = run.main([path, "-o", "part.h5"])
+    out, err = capsys.readouterr()
+    assert code == 1 and out == ""
+    first, *rest = err.splitlines()
+    assert first.startswith("step 1 of 5") and "try --on-failure substep" in first
+    del rest
+
+
+def test_failure_later_keeps_the_steps_before(folder, capsys):
+    late = (
+        "SR2(torch.linspace(0.0, 0.01, 6).reshape(6, 1) * torch.tensor([1.0, -0.5, -0.5, 0.0, 0.0, 0.0]))",
+        "SR2(torch.tensor([0, 1e-4, 2e-4, 3e-4, 0.2, 0.3]).reshape(6, 1)"
+        " * torch.tensor([1.0, -0.5, -0.5, 0, 0, 0]))",
+    )
+    path = variant(folder, late, ("max_its = 30", "max_its = 8"))
+    assert run.main([path, "-o", "part.h5", "--plot", "part.png"]) == 1
+    err = capsys.readouterr().err.splitlines()
+    assert "step 4 of 5" in err[0]
+    assert err[1:] == [
+        "3 steps had been done; results in part.h5",
+        "3 steps had been done; picture in part.png: stress_xx over strain_xx, darker with time",
+    ]
+    assert len(Trajectory.from_hdf5("part.h5")) == 4
+    assert run.main([path]) == 1
+    assert "they are lost; -o FILE keeps them" in capsys.readouterr().err
+
+
+def test_ways_to_go_on(folder, capsys):
+    late = (
+        "SR2(torch.linspace(0.0, 0.01, 6).reshape(6, 1) * torch.tensor([1.0, -0.5, -0.5, 0.0, 0.0, 0.0]))",
+        "SR2(torch.linspace(0, 1, 6).reshape(6, 1, 1) * torch.tensor([1e-4, 0.02]).reshape(2, 1)"
+        " * torch.tensor([1.0, -0.5, -0.5, 0, 0, 0]))",
+    )
+    path = variant(folder, late, ("max_its = 30", "max_its = 12"))
+    assert run.main([path]) == 1
+    capsys.readouterr()
+    assert run.main([path, "--on-failure", "freeze"]) == 0
+    assert "1 of 2 points failed and were frozen" in capsys.readouterr().out
+    assert run.main([path, "--on-failure", "substep"]) == 0
+    assert "every point converged" in capsys.readouterr().out
+    both = variant(
+        folder,
+        late,
+        ("max_its = 30", "max_its = 12"),
+        ("torch.tensor([1e-4, 0.02])", "torch.tensor([0.02, 0.02])"),
+    )
+    assert run.main([both, "--on-failure", "freeze"]) == 1
+    assert "no point got to the end" in capsys.readouterr().err
+
+
+def test_single_precision(folder, capsys):
+    path = variant(folder, ("abs_tol = 1e-9", "abs_tol = 1e-5"))
+    assert run.main([path, "--dtype", "float32", "-o", "out.h5", "--quiet"]) == 0
+    assert Trajectory.from_hdf5("out.h5")["stress"].data.dtype is torch.float32
+
+
+def test_save_as_of_the_input(folder, capsys):
+    path = variant(folder, ("    prescribed_time", "    save_as = 'result.pt'\n    prescribed_time"))
+    assert run.main([path]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "results in result.pt"
+    assert "output.5.stress" in torch.load("result.pt", weights_only=True)
+
+
+def test_interrupt(folder, capsys, monkeypatch):
+    from neml2.drivers.transient import _Run
+
+    step = _Run._step
+
+    def interrupted(self, k, *args):
+        if k == 3:
+            raise KeyboardInterrupt
+        return step(self, k, *args)
+
+    monkeypatch.setattr(_Run, "_step", interrupted)
+    assert run.main([GOOD, "-o", "part.h5"]) == 130
+    assert capsys.readouterr().err.splitlines() == [
+        "interrupted",
+        "2 steps had been done; results in part.h5",
+    ]
+    assert len(Trajectory.from_hdf5("part.h5")) == 3
+
+
+CHECKS = """
+[Drivers]
+  [regression]
+    type = TransientRegression
+    driver = 'driver'
+    reference = 'gold.pt'
+  []
+[]
+"""
+
+
+def test_regression(folder, capsys):
+    path = variant(folder)
+    assert run.main([path, "-o", "gold.pt", "--quiet"]) == 0
+    path = variant(folder, more=CHECKS)
+    assert run.main([path, "regression"]) == 0
+    assert "entries agree" in capsys.readouterr().out
+    assert run.main([path, "regression", "Models/flow_rate/exponent:=4"]) == 1
+    out, err = capsys.readouterr()
+    assert out == "" and "entries differ" in err and "stress" in err
+    assert run.main([path, "regression", "-o", "x.h5"]) == 2
+    assert "has no trajectory to write" in capsys.readouterr().err
+    (folder / "gold.pt").write_bytes(b"not a file of torch")
+    assert run.main([path, "regression"]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("input.i:") and "gold.pt" in err and err.count("\n") == 1
+
+
+def test_verification_and_unit_test(folder, capsys):
+    more = """
+[Tensors]
+  [last]
+    type = Python
+    expr = 'Scalar(STRAIN)'
+  []
+  [unit_strain]
+    type = Python
+    expr = 'SR2.fill(1.0, 0, 0, 0, 0, 0)'
+  []
+  [unit_stress]
+    type = Python
+    expr = 'SR2.fill(STRESS)'
+  []
+[]
+[Drivers]
+  [verification]
+    type = Verification
+    driver = 'driver'
+    time_steps = '5'
+    Scalar_names = 'output.equivalent_plastic_strain'
+    Scalar_values = 'last'
+  []
+  [unit]
+    type = ModelUnitTest
+    model = 'elasticity'
+    input_SR2_names = 'elastic_strain'
+    input_SR2_values = 'unit_strain'
+    output_SR2_names = 'stress'
+    output_SR2_values = 'unit_stress'
+  []
+[]
+"""
+    assert run.main([GOOD, "-o", "out.h5", "--quiet"]) == 0
+    strain = Trajectory.from_hdf5("out.h5")["equivalent_plastic_strain"].data[-1].item()
+    E, nu = 64000.0, 0.31
+    lame = E * nu / (1 + nu) / (1 - 2 * nu)
+    stress = f"{lame + E / (1 + nu)}, {lame}, {lame}, 0, 0, 0"
+    path = variant(folder, more=more.replace("STRAIN", str(strain)).replace("STRESS", stress))
+    assert run.main([path, "verification"]) == 0
+    assert capsys.readouterr().out.count("\n") == 1
+    assert run.main([path, "unit"]) == 0
+    assert "1 outputs" in capsys.readouterr().out
+    assert run.main([path, "verification", "Models/flow_rate/exponent:=4"]) == 1
+    assert run.main([path, "unit", "Models/elasticity/coefficients:='64000 0.3'"]) == 1
+
+
+def test_trusted_input_runs_python(folder, capsys):
+    path = variant(folder, ("Scalar(0.001)", "Scalar(sorted({0.001, 0.002})[0])"))
+    assert run.main([path]) == 2
+    assert "--trust-input" in capsys.readouterr().err
+    assert run.main([path, "--trust-input", "--quiet"]) == 0
+
+
+def test_a_hardening_law_of_ones_own(folder, capsys):
+    (folder / "mine.py").write_text(
+        "from neml2 import Model, Input, Output, Parameter, Scalar\n"
+        "class QuadraticHardeningOfMine(Model):\n"
+        '    """Hardening with the square of the strain."""\n'
+        '    equivalent_plastic_strain: Scalar = Input("Accumulated plastic strain")\n'
+        '    isotropic_hardening: Scalar = Output("Hardening")\n'
+        '    H: Scalar = Parameter("modulus", "Its modulus")\n'
+        "    def forward(self, ep, H):\n"
+        "        return H * ep * ep\n"
+    )
+    law = "type = VoceIsotropicHardening\n    saturated_hardening = 90\n    saturation_rate = 10"
+    path = variant(folder, (law, "type = QuadraticHardeningOfMine\n    modulus = 1e4"))
+    assert run.main([path, "--load", "mine.py", "--quiet"]) == 0
+
+
+# -------------------------------------------------------------------- pictures
+
+
+def trajectory_of(path, folder):
+    assert run.main([str(path), "-o", "out.h5", "--quiet"]) == 0
+    return Trajectory.from_hdf5("out.h5")
+
+
+def test_loops_of_many_points(folder):
+    many = (
+        "* torch.tensor([1.0, -0.5, -0.5, 0.0, 0.0, 0.0])",
+        ".unsqueeze(1) * torch.linspace(0.1, 1, 20).reshape(20, 1) * torch.tensor([0, 0, 0, 0, 0, 1.0])",
+    )
+    trajectory = trajectory_of(variant(folder, many), folder)
+    assert picture.loop(trajectory) == ("strain_xy", "stress_xy")
+    seen = picture.draw(trajectory, "out.png")
+    assert seen == "stress_xy over strain_xy, 9 of 20 points, darker with time"
+
+
+def test_results_over_time(folder):
+    (folder / "input.i").write_text(OSCILLATOR)
+    trajectory = trajectory_of("input.i", folder)
+    assert picture.loop(trajectory) is None
+    assert picture.draw(trajectory, "out.svg") == "x over time"
+    assert os.path.getsize("out.svg") > 10_000
