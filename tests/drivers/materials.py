@@ -97,3 +97,16 @@ def strain(steps, *batch, seed=0):
 
 def times(steps, end=1.0):
     return torch.linspace(0.0, end, steps, dtype=torch.float64)
+
+
+class Tearing(Model):
+    """An explicit state that is NaN, with NaN slopes, after an increment of the load over 0.2 / h."""
+
+    y_old: Scalar = Input("Its old value", option="y~1")
+    load: Scalar = Input("The load")
+    load_old: Scalar = Input("The load before the step", option="load~1")
+    h: Scalar = Parameter("h", "Sensitivity")
+    y: Scalar = Output("The state")
+
+    def forward(self, y_old, load, load_old, h):
+        return y_old + (load - load_old) * sqrt(0.2 - h * (load - load_old))

@@ -6,7 +6,7 @@ import torch
 from neml2.drivers import History, TransientDriver
 from neml2.errors import ConvergenceError
 from neml2.solvers.status import Status
-from tests.drivers.materials import decay, snap, strain, strainer, times
+from tests.drivers.materials import Tearing, decay, snap, strain, strainer, times
 
 
 def test_decay_is_that_of_backward_euler():
@@ -207,6 +207,18 @@ def test_substeps_have_gradients():
     trajectory["x"].data[-1].sum().backward()
     gain = dict(model.named_parameters())["update.snap_residual.g"].grad
     torch.testing.assert_close(gain, torch.tensor(3.0, dtype=torch.float64), rtol=1e-9, atol=0)
+
+
+def test_no_nan_reaches_a_gradient_from_a_step_that_was_cut():
+    model = Tearing(h=1.0)
+    load = torch.tensor([[0.0, 0.0], [0.1, 0.7]], dtype=torch.float64)
+    with pytest.raises(ConvergenceError, match=r"1 of 2 points gave a result that is not finite \(in y\)"):
+        TransientDriver(model).run({"t": times(2), "load": load})
+    trajectory = TransientDriver(model, on_failure="substep").run({"t": times(2), "load": load})
+    pieces = torch.tensor([0.1] + [0.175] * 4, dtype=torch.float64)
+    slope = -(pieces**2) / (2 * (0.2 - pieces).sqrt())
+    trajectory["y"].data[-1].sum().backward()
+    torch.testing.assert_close(model.h.data.grad, slope.sum(), rtol=1e-12, atol=0)
 
 
 def test_bad_words_are_refused():
