@@ -10,6 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from neml2.es import ModelNonlinearSystem
 from neml2.hit.document import read_file, read_string
 from neml2.hit.input_file import InputFile
 from neml2.model import Model
@@ -59,9 +60,9 @@ def load_model(
     return load_input(path, device=device, dtype=dtype, trust_input=trust_input).get_model(model_name)
 
 
-def load_nonlinear_system(path: str | Path, name: str, *, trust_input: bool = False) -> Any:
-    """The system ``[EquationSystems/name]`` of an input file."""
-    return load_input(path, trust_input=trust_input).get_equation_system(name)
+def load_nonlinear_system(path: str | Path, name: str, *, trust_input: bool = False) -> ModelNonlinearSystem:
+    """The system ``[EquationSystems/name]`` of an input file, ready to be given values."""
+    return ModelNonlinearSystem(load_input(path, trust_input=trust_input).get_equation_system(name))
 
 
 def load_extension(path: str) -> ModuleType:
