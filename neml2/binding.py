@@ -164,6 +164,12 @@ def _wire(wire: Wired, f: ParameterField, bound: Binding, owner: str) -> None:
                 f"{owner}: {provider} has no output '{variable}'"
                 f"{did_you_mean(variable, provider.output_spec)} (outputs: {listing(provider.output_spec)})"
             )
+        made = provider.output_spec[variable]
+        if made is not f.type:
+            raise ValueError(
+                f"{owner}: {f.option} needs a {f.type.__name__}, but {provider} computes '{variable}' as"
+                f" {made.__name__}"
+            )
         bound.providers.append(provider)
 
 

@@ -323,7 +323,11 @@ class Model(torch.nn.Module):
             with torch.no_grad():
                 old.copy_(data)
         else:
-            setattr(owner, attr, torch.nn.Parameter(data.clone(), requires_grad=old.requires_grad))
+            new = torch.nn.Parameter(data.clone(), requires_grad=old.requires_grad)
+            for module in self.modules():
+                for n, p in list(module._parameters.items()):
+                    if p is old:  # a shared parameter stays shared
+                        setattr(module, n, new)
 
     def get_parameter(self, target: str) -> torch.nn.Parameter:
         """The ``torch.nn.Parameter`` of that qualified name."""
