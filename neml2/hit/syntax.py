@@ -19,18 +19,34 @@ def syntax_problem(error: nmhit.ErrorMessage, source: Source) -> SyntaxProblem:
     twice = re.match(r"duplicate field '(.*)'", message)
     if twice:  # within a section it is found earlier; this one was given through another spelling of its path
         return SyntaxProblem(where, f"'{twice[1]}' was given before; replace the value with ':='")
-    if "expecting = or :=" in message:
-        end = places.starts[min(error.line, len(source.lines)) - 1] + error.column - 1
-        words = [m for m in re.finditer(r"[^\s\[\]#=:'\"$]+", text) if m.end() <= end]
-        if words:
-            where = source.where(*places(words[-1].start()))
-            return SyntaxProblem(
-                where, f"'{words[-1][0]}' is not followed by '='; a value of several words needs quotes"
-            )
+    if "newline in section header" in message:
+        return SyntaxProblem(where, "the header of this section is not closed; write [name]")
+    start = places.starts[min(error.line, len(source.lines)) - 1]
+    before = text[: start + error.column - 1]
+    empty = re.search(r"([^\s\[\]#=:'\"$]+)[ \t]*:?=\s*$", before)
+    if empty:
+        where = source.where(*places(empty.start()))
+        return SyntaxProblem(
+            where, f"'{empty[1]}' has no value; several words need quotes, and '' is an empty value"
+        )
+    words = list(re.finditer(r"[^\s\[\]#=:'\"$]+", before))
+    alone = re.fullmatch(
+        r"\s*[^\s\[\]#=:'\"$]+\s*", before[start:]
+    )  # a word, and then something other than '='
+    if words and ("expecting = or :=" in message or alone):
+        where = source.where(*places(words[-1].start()))
+        return SyntaxProblem(
+            where, f"'{words[-1][0]}' is not followed by '='; a value of several words needs quotes"
+        )
     tokens = list(scan(text))
     if tokens and tokens[-1].kind == "key" and re.match(r"\s*:?=\s*['\"]", text[tokens[-1].end :]):
         where = source.where(*places(tokens[-1].start))
         return SyntaxProblem(where, f"the quote of '{tokens[-1].text}' is never closed; add the second quote")
+    former = next((t for t in tokens if t.text == "[../]"), None)
+    if former:
+        return SyntaxProblem(
+            source.where(*places(former.start)), "a section is closed with [], not with [../]"
+        )
     if "unexpected end of file" in message:
         stack = []
         for token in tokens:

@@ -19,7 +19,7 @@ from neml2.hit.errors import SyntaxProblem
         ("a = 'x#y'\n", "<string>:1:7: unexpected character '#'"),
         ("é = 1\n", "<string>:1:1: only plain ASCII is allowed outside values"),
         ("a = é # é\n\n ü = 1\n", "<string>:3:2: only plain ASCII is allowed outside values"),
-        ("a = \n", "<string>:2:1: syntax error, unexpected end of file"),
+        ("a = \n", "<string>:1:1: 'a' has no value"),
         ("[a", "<string>:1:"),
         ("a = '1 2", "<string>:"),
         ("]", "<string>:1:1: "),
