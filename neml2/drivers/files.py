@@ -13,14 +13,17 @@ from neml2.registry import listing
 _TORCH = (".pt", ".pth")
 
 
-def check_place(path: Path) -> None:
-    """Refuse a path of unknown format (:class:`ValueError`) or that cannot be written (:class:`OSError`)."""
+def check_place(path: Path, size: int = 0) -> None:
+    """Refuse a path of unknown format (:class:`ValueError`) or that cannot be written (:class:`OSError`).
+
+    ``size`` is the number of bytes that the file will need.
+    """
     suffix = FilePath(path).suffix.lower()
     if suffix not in (*SUFFIXES, *_TORCH):
         raise ValueError(
             f"cannot tell the format of '{path}'; end its name in one of {listing((*SUFFIXES, *_TORCH))}"
         )
-    check_writable(path)
+    check_writable(path, size)
 
 
 def save(trajectory: Trajectory, path: Path) -> None:
@@ -33,7 +36,11 @@ def save(trajectory: Trajectory, path: Path) -> None:
         n: v.clone() for n, v in trajectory.to_dict().items()
     }  # steps must not drag the whole history along
     with replacing(path) as temporary:
-        torch.save(flat, temporary)
+        try:
+            torch.save(flat, temporary)
+        except RuntimeError as error:  # what torch makes of a full disk
+            reason = str(error).splitlines()[0]
+            raise OSError(f"cannot write {path}: {reason}; what was there before is unchanged") from None
 
 
 def load_flat(path: Path) -> dict[str, torch.Tensor]:

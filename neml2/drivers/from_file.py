@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from neml2.drivers.files import check_place, save
 from neml2.drivers.history import History
 from neml2.drivers.trajectory import Path, Trajectory
-from neml2.drivers.transient import TransientDriver
+from neml2.drivers.transient import TransientDriver, result_size
 from neml2.fields import Dependency, Field, FileField, Option, ValueField
 from neml2.lags import split
 from neml2.model import Model
@@ -160,11 +160,11 @@ class PrescribedTransient:
     ) -> Trajectory:
         """Drive the model and return the trajectory; with ``save_as`` it is also written to that file.
 
-        The file's place is checked before the first step.
+        The file's place, and the room there, are checked before the first step.
         """
         path = self.save_as if save_as is None else save_as
         if path:
-            check_place(path)
+            check_place(path, result_size(self.driver.update, self.driver.bind(self.history)))
         trajectory = self.driver.run(self.history, on_failure, progress)
         if path:
             save(trajectory, path)

@@ -9,11 +9,13 @@ numbers or JSON.
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import math
 import os
 import platform
 import shlex
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -41,11 +43,11 @@ _NO_LABELS = (
 )
 
 
-def check_writable(path: Path) -> None:
-    """Refuse, before a run, a place where its result cannot be written.
+def check_writable(path: Path, size: int = 0) -> None:
+    """Refuse, before a run, a place where its result, of ``size`` bytes, cannot be written.
 
-    Raises :class:`FileNotFoundError`, :class:`NotADirectoryError`, :class:`IsADirectoryError` or
-    :class:`PermissionError`.
+    Raises :class:`FileNotFoundError`, :class:`NotADirectoryError`, :class:`IsADirectoryError`,
+    :class:`PermissionError`, or :class:`OSError` where the disk is too full.
     """
     target = FilePath(path)
     folder = target.parent
@@ -62,6 +64,11 @@ def check_writable(path: Path) -> None:
         raise PermissionError(f"cannot write {target}: {error.strerror or error} in {folder}") from None
     if target.exists() and not os.access(target, os.W_OK):
         raise PermissionError(f"cannot write {target}: the file there is write-protected")
+    free = shutil.disk_usage(folder).free
+    if free < size:
+        raise OSError(
+            f"cannot write {target}: it needs about {size / 2**20:.0f} MB, but {free / 2**20:.0f} MB are free"
+        )
 
 
 @contextlib.contextmanager
@@ -97,13 +104,46 @@ def write(trajectory: Trajectory, path: Path) -> None:
     """See :meth:`Trajectory.to_hdf5`."""
     import h5py
 
-    with replacing(path) as temporary:
+    with replacing(path) as temporary, _Sink(temporary) as sink:
         try:
-            with h5py.File(temporary, "w", track_order=True) as file:
+            with h5py.File(sink, "w", track_order=True) as file:
                 _write(file, trajectory)
-                file.flush()
+        except (OSError, RuntimeError):
+            if sink.error is None:
+                raise
+        if sink.error is not None:
+            reason = sink.error.strerror or sink.error
+            raise OSError(f"cannot write {path}: {reason}; what was there before is unchanged") from None
+
+
+class _Sink(io.FileIO):
+    """A file that remembers its first error and then takes everything.
+
+    The HDF5 library must not see a full disk: it would complain again for every object it closes.
+    """
+
+    def __init__(self, path: FilePath) -> None:
+        super().__init__(path, "w+")
+        self.error: OSError | None = None
+
+    def write(self, data: Any, /) -> int:
+        rest = memoryview(data).cast("B")
+        size = rest.nbytes
+        while self.error is None and rest.nbytes:
+            try:
+                rest = rest[super().write(rest) :]
+            except OSError as error:
+                self.error = error
+        if self.error is not None:
+            self.seek(size, os.SEEK_CUR)
+        return size
+
+    def truncate(self, size: int | None = None, /) -> int:
+        try:
+            return super().truncate(size)
         except OSError as error:
-            raise OSError(f"cannot write {path}: {error}; nothing at that place has changed") from error
+            self.error = self.error or error
+            return size or 0
 
 
 def _write(file: h5py.File, trajectory: Trajectory) -> None:
@@ -150,7 +190,7 @@ def _dimensions(file: h5py.File, found: list[Column], labels: dict[str, np.ndarr
 def _steps_per_chunk(found: list[Column]) -> int:
     """How many steps a chunk holds, the same for all variables so that blocks of steps are whole chunks."""
     largest = max(max(c.data[0].nbytes for c in found), 1)
-    return max(1, min(1024, _CHUNK // largest))
+    return max(1, min(1024, _CHUNK // largest, len(found[0].data)))
 
 
 def _dataset(file: h5py.File, column: Column, scales: dict[str, Any], block: int) -> Any:

@@ -159,13 +159,15 @@ class Loading:
     """A history that fits a model.
 
     ``forces`` are typed, ``(n, *batch, *sub_batch, *base)``; ``initial`` has no step axis. ``zeros`` are the
-    initial values of states that are not given but have a declared sub-batch shape.
+    initial values of states that are not given but have a declared sub-batch shape. ``batch`` is that of the
+    history and of the model's parameters.
     """
 
     time: torch.Tensor
     forces: Values
     initial: Values
     zeros: Values
+    batch: torch.Size
 
     def __len__(self) -> int:
         return self.time.shape[0]
@@ -199,12 +201,12 @@ class _Binding:
         zeros = {
             n: self._zero(n, k) for n, k in update.states.items() if n not in initial and self._extent(n)
         }
-        self._check_batches(time, forces, {**zeros, **initial})
+        batch = self._common_batch(time, forces, {**zeros, **initial})
         for n, v in forces.items():
             _check_finite(v, n, 1, time)
         for n, v in initial.items():
             _check_finite(v, n, 0, time)
-        return Loading(time, forces, initial, zeros)
+        return Loading(time, forces, initial, zeros, batch)
 
     # ------------------------------------------------------------------ names
 
@@ -368,7 +370,7 @@ class _Binding:
         data = value.data.reshape(*front, *(1,) * len(extent), *kind.BASE_SHAPE)
         return kind._new(data.expand(*front, *extent, *kind.BASE_SHAPE), len(extent))
 
-    def _check_batches(self, time: torch.Tensor, forces: Values, initial: Values) -> None:
+    def _common_batch(self, time: torch.Tensor, forces: Values, initial: Values) -> torch.Size:
         shapes = {f"'{n}'": v.dynamic_batch_shape[1:] for n, v in forces.items()}
         shapes.setdefault("the time", time.shape[1:])
         shapes |= {f"initial '{n}'": v.dynamic_batch_shape for n, v in initial.items()}
@@ -389,6 +391,7 @@ class _Binding:
                 ) from None
             if new != whole:
                 whole, told = new, what
+        return whole
 
 
 # ---------------------------------------------------------------------- helpers

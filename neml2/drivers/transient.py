@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -105,6 +106,14 @@ class TransientDriver:
             stop.trajectory = run.trajectory()  # type: ignore[union-attr]
             raise
         return run.trajectory()
+
+
+def result_size(update: StateUpdate, loading: Loading) -> int:
+    """About how many bytes the results take."""
+    kinds = [*update.outputs.values(), *update.forces.values()]
+    sites = [v.sub_batch_shape.numel() for v in (*loading.zeros.values(), *loading.initial.values())]
+    components = sum(math.prod(k.BASE_SHAPE) for k in kinds) * max(sites, default=1)
+    return len(loading) * loading.batch.numel() * components * loading.time.element_size()
 
 
 def _ways(given: str | Iterable[str]) -> tuple[str, ...]:

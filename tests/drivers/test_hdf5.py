@@ -2,6 +2,7 @@ import contextlib
 import json
 import os
 import random
+import resource
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import torch
 import xarray
 
 import neml2
-from neml2.drivers import History, Trajectory, TransientDriver
+from neml2.drivers import History, Trajectory, TransientDriver, save
 from neml2.drivers.hdf5 import check_writable
 from neml2.types import SR2
 from tests.drivers.materials import decay, snap, strain, strainer, times
@@ -193,7 +194,30 @@ def test_a_killed_writer_leaves_the_old_file(file):
     assert len(Trajectory.from_hdf5(path)) == 5
 
 
+@pytest.mark.parametrize("suffix", [".h5", ".pt"])
+@pytest.mark.parametrize("room", [3_000, 100_000])
+def test_a_full_disk_is_one_line(tmp_path, suffix, room, capfd):
+    path = tmp_path / f"result{suffix}"
+    path.write_text("old")
+    trajectory = TransientDriver(decay()).run(
+        History(times(20), constant={"load": torch.zeros(2000, dtype=torch.float64)})
+    )
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, hard))  # as good as a full disk
+    try:
+        with pytest.raises(OSError, match="cannot write .*; what was there before is unchanged") as caught:
+            save(trajectory, path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert "\n" not in str(caught.value)
+    assert capfd.readouterr().err == ""
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == [path.name]
+
+
 def test_the_place_is_checked(tmp_path):
+    with pytest.raises(OSError, match="needs about .* MB, but .* MB are free"):
+        check_writable(tmp_path / "x.h5", 2**60)
     with pytest.raises(FileNotFoundError, match="there is no folder"):
         check_writable(tmp_path / "nowhere" / "x.h5")
     with pytest.raises(IsADirectoryError, match="is a folder"):

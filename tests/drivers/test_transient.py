@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from neml2.drivers import History, TransientDriver
+from neml2.drivers.transient import result_size
 from neml2.errors import ConvergenceError
 from neml2.solvers.status import Status
 from tests.drivers.materials import Tearing, decay, snap, strain, strainer, times
@@ -318,3 +319,10 @@ def test_float32_stays_float32():
     trajectory = TransientDriver(model).run(History([0, 1, 2], constant={"load": 1}, initial={"x": 2}))
     assert trajectory["x"].dtype == torch.float32
     assert trajectory.time.dtype == torch.float32
+
+
+def test_the_size_of_the_results_is_known_beforehand():
+    driver = TransientDriver(strainer())
+    loading = driver.bind(History(times(6), {"E": strain(6, 3)}, constant={"T": 1.0}))
+    assert loading.batch == (3,)
+    assert result_size(driver.update, loading) == 6 * 3 * (6 + 6 + 6 + 1 + 1) * 8
