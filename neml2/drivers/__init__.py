@@ -2,8 +2,6 @@
 
 from neml2.drivers.checks import (
     Comparison,
-    ModelUnitTest,
-    ModelUnitTestReport,
     TransientRegression,
     Verification,
 )
@@ -12,6 +10,7 @@ from neml2.drivers.from_file import PrescribedTransient
 from neml2.drivers.history import History
 from neml2.drivers.trajectory import Trajectory
 from neml2.drivers.transient import TransientDriver
+from neml2.drivers.unit_test import ModelUnitTest, ModelUnitTestReport
 
 __all__ = [
     "Comparison",

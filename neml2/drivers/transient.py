@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from neml2.drivers.binding import Loading
 from neml2.drivers.declared import declarations
-from neml2.drivers.history import History, Loading
+from neml2.drivers.history import History
 from neml2.drivers.trajectory import Origin, Trajectory
 from neml2.errors import ConvergenceError
 from neml2.model import Model

@@ -6,65 +6,7 @@ from neml2.drivers import History, PrescribedTransient, Trajectory, TransientDri
 from neml2.drivers.from_file import KINDS, Pairs
 from neml2.registry import lookup
 from neml2.types import Scalar
-
-TEXT = """
-[Tensors]
-  [times]
-    type = Python
-    expr = 'Scalar(torch.linspace(0.0, 1.0, 6, dtype=torch.float64))'
-  []
-  [strains]
-    type = Python
-    expr = 'SR2(torch.linspace(0.0, 0.01, 6, dtype=torch.float64).reshape(6, 1)
-                * torch.tensor([1.0, 0, 0, 0, 0, 2.0], dtype=torch.float64))'
-  []
-  [x0]
-    type = Python
-    expr = 'Scalar(torch.tensor([1.0, 2.0], dtype=torch.float64))'
-  []
-[]
-[Models]
-  [elasticity]
-    type = LinearIsotropicElasticity
-    coefficients = '1e5 0.3'
-    coefficient_types = 'YOUNGS_MODULUS POISSONS_RATIO'
-    strain = 'E'
-  []
-  [rate]
-    type = ScalarLinearCombination
-    from = 'x'
-    to = 'x_rate'
-    weights = '-2'
-  []
-  [step]
-    type = ScalarForwardEulerTimeIntegration
-    variable = 'y'
-    rate = 'y_rate'
-  []
-  [growth]
-    type = ScalarLinearCombination
-    from = 'T'
-    to = 'y_rate'
-  []
-  [model]
-    type = ComposedModel
-    models = 'elasticity growth step'
-  []
-[]
-[Drivers]
-  [driver]
-    type = TransientDriver
-    model = 'model'
-    prescribed_time = 'times'
-    prescribed_SR2_names = 'E'
-    prescribed_SR2_values = 'strains'
-    prescribed_Scalar_names = 'T'
-    prescribed_Scalar_values = '300'
-    ic_Scalar_names = 'y'
-    ic_Scalar_values = 'x0'
-  []
-[]
-"""
+from tests.drivers.inputs import TEXT
 
 
 def test_a_driver_runs_and_returns_the_trajectory():
