@@ -129,7 +129,12 @@ def load_extensions(paths: Sequence[str]) -> None:
             else:
                 place = f"{os.path.relpath(frames[-1].filename)}:{frames[-1].lineno}: " if frames else ""
             kind = "" if place == "" else f"{type(error).__name__}: "
-            raise Failure(f"--load {path}: {place}{kind}{str(error).splitlines()[0]}") from None
+            raise Failure(f"--load {path}: {place}{kind}{first_line(error)}") from None
+
+
+def first_line(error: Exception) -> str:
+    """The first line of a message that may have several, or none."""
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _is_ours(file: str) -> bool:

@@ -19,6 +19,7 @@ from neml2.cli.common import (
     Failure,
     Parser,
     check_file,
+    first_line,
     guarded,
     open_input,
     plural,
@@ -65,6 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     with torch.no_grad():
         if isinstance(driver, PrescribedTransient):
+            _check_save_as(file, name, driver)
             return _transient(driver, args)
         return _comparison(file, name, driver, args)
 
@@ -106,7 +108,7 @@ def _device(name: str) -> torch.device:
         torch.zeros(1, device=name)
         return torch.device(name)
     except (RuntimeError, AssertionError) as error:
-        why = str(error).splitlines()[0]
+        why = first_line(error)
         if "device string" in why:
             why = "no such device; give cpu, cuda, cuda:1 or mps"
         raise Failure(f"--device {name}: {why}") from None
@@ -117,9 +119,12 @@ def _check_places(args: argparse.Namespace) -> None:
     from neml2.drivers import check_place
     from neml2.drivers.hdf5 import check_writable
 
-    for way in _ways(args.on_failure) or ():
+    ways = _ways(args.on_failure) or []
+    for way in ways:
         if way not in _WAYS:
             raise Failure(f"--on-failure {way}: no such way{did_you_mean(way, _WAYS)} ({listing(_WAYS)})")
+    if {"raise", "freeze"} <= set(ways):
+        raise Failure("--on-failure cannot both raise and freeze; choose one of the two")
     try:
         if args.output:
             check_place(args.output)
@@ -132,6 +137,17 @@ def _check_places(args: argparse.Namespace) -> None:
             check_writable(args.plot)
     except (OSError, ValueError) as error:
         raise Failure(str(error)) from None
+
+
+def _check_save_as(file: InputFile, name: str, driver: PrescribedTransient) -> None:
+    from neml2.drivers import check_place
+
+    if driver.save_as:
+        try:
+            check_place(driver.save_as)
+        except (OSError, ValueError) as error:
+            where = file.document.section("Drivers").blocks[name].values["save_as"].where
+            raise Failure(f"{where}: [Drivers/{name}] save_as: {error}") from None
 
 
 def _ways(given: str | None) -> list[str] | None:
