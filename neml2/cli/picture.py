@@ -84,6 +84,12 @@ def _courses(trajectory: Trajectory) -> tuple[Any, str]:
     curves = sorted(curves, key=lambda c: _range(series(trajectory, c)) == 0)[:MOST]
     figure, panels = _grid(len(curves), share=False)
     time = trajectory.time.detach().cpu().numpy().reshape(len(trajectory), -1)
+    what = f"{trajectory.time_name} [time]"
+    if np.ptp(time, axis=0).max() > 10 * np.ptp(time, axis=0).min():  # clocks that one axis cannot show
+        time, what = (
+            (time - time[0]) / np.ptp(time, axis=0),
+            f"{trajectory.time_name}, from its start to its end",
+        )
     for axes, name in zip(panels, curves):
         values = series(trajectory, name)
         points = _chosen(values.shape[1])
@@ -91,7 +97,7 @@ def _courses(trajectory: Trajectory) -> tuple[Any, str]:
             shade = _ink()(k / max(len(points) - 1, 1))
             axes.plot(time[:, i % time.shape[1]], values[:, i], lw=1.2, color=shade)
         axes.set_title(_label(trajectory, name), fontsize=9)
-    _name_axes(figure, f"{trajectory.time_name} [time]", "")
+    _name_axes(figure, what, "")
     return figure, f"{', '.join(curves)} over time"
 
 
@@ -116,7 +122,7 @@ def _ink() -> Any:
 def _grid(count: int, share: bool = True) -> tuple[Any, list[Any]]:
     from matplotlib.figure import Figure  # without pyplot: no display is needed
 
-    width = int(np.ceil(np.sqrt(count)))
+    width = count if count <= 3 else int(np.ceil(np.sqrt(count)))
     height = int(np.ceil(count / width))
     size = (5.5, 4.2) if count == 1 else (2.9 * width + 0.6, 2.3 * height + 0.5)
     figure = Figure(figsize=size, dpi=150, layout="constrained")

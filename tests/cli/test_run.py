@@ -304,3 +304,14 @@ def test_results_over_time(folder):
     assert picture.loop(trajectory) is None
     assert picture.draw(trajectory, "out.svg") == "x over time"
     assert os.path.getsize("out.svg") > 10_000
+
+
+def test_clocks_of_different_speed(folder):
+    fast_and_slow = OSCILLATOR.replace(
+        "Scalar(torch.linspace(0, 10, 51))",
+        "Scalar(torch.linspace(0, 10, 51).unsqueeze(-1) * torch.logspace(0, 3, 12))",
+    )
+    (folder / "input.i").write_text(fast_and_slow)
+    figure, _ = picture._courses(trajectory_of("input.i", folder))
+    assert figure.get_supxlabel() == "t, from its start to its end"
+    assert max(line.get_xdata().max() for line in figure.axes[0].lines) == 1
