@@ -314,4 +314,4 @@ def test_clocks_of_different_speed(folder):
     (folder / "input.i").write_text(fast_and_slow)
     figure, _ = picture._courses(trajectory_of("input.i", folder))
     assert figure.get_supxlabel() == "t, from its start to its end"
-    assert max(line.get_xdata().max() for line in figure.axes[0].lines) == 1
+    assert max(max(line.get_xdata()) for line in figure.axes[0].lines) == 1
