@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from neml2 import log
 from neml2.context import DEFAULT, Context
 from neml2.errors import ConvergenceError
 from neml2.fields import Dependency, Option
@@ -120,6 +121,9 @@ class ImplicitUpdate(Model):
             return self._initial(mine)
         outputs, solution = self._solve(mine, context)
         if self.max_substepping_level and not solution.succeeded:
+            if log.enabled("substep", log.INFO):
+                failed = int((~solution.converged).sum())
+                log.emit("substep", log.INFO, f"cutting the increment of {failed} points that failed")
             outputs, solution = self._substepped(mine, context, outputs, solution)
         self.last_solution = solution
         if context.solves is not None:

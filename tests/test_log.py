@@ -82,3 +82,15 @@ def test_unknown_names_in_the_environment(monkeypatch, text):
     monkeypatch.setenv("NEML2_LOGS", text)
     with pytest.raises(ValueError, match="no log"):
         log.reload()
+
+
+def test_where_results_went(tmp_path, capsys):
+    from neml2.drivers.files import save
+
+    class Nothing:
+        def to_dict(self):
+            return {}
+
+    log.set_default_level("driver", "info")
+    save(Nothing(), tmp_path / "out.pt")
+    assert capsys.readouterr().out == f"[neml2:driver ][info] Results saved to {tmp_path / 'out.pt'}\n"

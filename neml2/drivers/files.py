@@ -6,6 +6,7 @@ from pathlib import Path as FilePath
 
 import torch
 
+from neml2 import log
 from neml2.drivers.hdf5 import SUFFIXES, check_writable, replacing
 from neml2.drivers.trajectory import Path, Trajectory
 from neml2.registry import listing
@@ -31,7 +32,12 @@ def save(trajectory: Trajectory, path: Path) -> None:
     check_place(path)
     if FilePath(path).suffix.lower() in SUFFIXES:
         trajectory.to_hdf5(path)
-        return
+    else:
+        _save_flat(trajectory, path)
+    log.emit("driver", log.INFO, f"Results saved to {path}")
+
+
+def _save_flat(trajectory: Trajectory, path: Path) -> None:
     flat = {
         n: v.clone() for n, v in trajectory.to_dict().items()
     }  # steps must not drag the whole history along

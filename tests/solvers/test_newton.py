@@ -128,6 +128,21 @@ def test_a_perfect_guess_in_large_units(scale):
     assert solution.succeeded and int(solution.iterations.max()) <= 3
 
 
+def test_equations_in_very_different_units():
+    """The first equation is in Pa and linear, the second a strain: solving the first alone is not enough."""
+
+    def function(u):
+        stress, strain = u.unbind(-1)
+        return torch.stack([stress - 2e11 * (1e-2 - strain), strain - 1e-12 * stress.abs().pow(1.1)], -1)
+
+    problem, guess = stub(function, torch.tensor([[1.0, 0.0], [1e9, 5e-3]], dtype=F64))
+    solution = Newton().solve(problem, guess)
+    assert solution.succeeded
+    exact, start = stub(lambda u: function(u) * torch.tensor([1e-11, 1.0], dtype=F64), solution.value[0])
+    correction = Newton(max_its=2).solve(exact, start).value[0] - solution.value[0]
+    assert float((correction / solution.value[0]).abs().max()) < 1e-12
+
+
 def test_single_precision_converges_with_the_default_tolerances():
     f = torch.linspace(0.1, 900.0, 50)[:, None]
     problem, guess = stub(cubic(f), torch.ones_like(f))
