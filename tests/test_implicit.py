@@ -456,7 +456,7 @@ def test_an_update_inside_an_update():
     (z,) = outer.call_by_name({"load": load}).values()
     assert float(z.data[0].detach()) == pytest.approx(3.0, abs=1e-10)  # x = 1
     slope = torch.autograd.grad(z.data.sum(), load.data, create_graph=True)[0]
-    assert float(slope[0]) == pytest.approx(1 / (1 + 1 / 7), rel=1e-9)
+    assert slope[0].item() == pytest.approx(1 / (1 + 1 / 7), rel=1e-9)
     assert gradcheck(lambda l: outer.call_by_name({"load": Scalar(l)})["z"].data, [load.data])
     _, blocks = outer.jacobian({"load": load.detach()})
     torch.testing.assert_close(blocks["z"]["load"].data, slope.detach())
@@ -468,7 +468,7 @@ def test_without_gradients():
     assert not x.data.requires_grad
     update = spring().requires_grad_(False)
     (x,) = update(scalar(0.0), scalar(3.0))
-    assert not x.data.requires_grad and float(x.data) == pytest.approx(1.0)
+    assert not x.data.requires_grad and x.data.item() == pytest.approx(1.0)
 
 
 # -------------------------------------------------------------------------------- predictors
@@ -576,8 +576,8 @@ def test_substeps_bisect():
     """Newton solves atan from at most 1.39 away: the second point takes two quarters, then a half."""
     given = whole_step([0.0, 0.0], [1.0, 4.0], 1.0)
     out = rush(c=0.5, max_substepping_level=4).call_by_name(given)["x"].data
-    assert float(out[0]) == pytest.approx(steps(0.0, 1.0, 1.0, 0.5, 1), rel=1e-12)
-    assert float(out[1]) == pytest.approx(steps(steps(0.0, 2.0, 1.0, 0.5, 2), 2.0, 1.0, 0.5, 1), rel=1e-12)
+    assert out[0].item() == pytest.approx(steps(0.0, 1.0, 1.0, 0.5, 1), rel=1e-12)
+    assert out[1].item() == pytest.approx(steps(steps(0.0, 2.0, 1.0, 0.5, 2), 2.0, 1.0, 0.5, 1), rel=1e-12)
 
 
 def test_substeps_are_the_same_alone_and_only_for_the_points_that_fail():
@@ -633,14 +633,14 @@ def test_copies_and_pickles_are_independent():
         assert [n for n, _ in twin.named_parameters()] == ["spring.k"]
         twin.set_parameter("spring.k", 1.0)
         assert twin.equation_system.model is twin.spring
-        assert float(twin(scalar(0.0), scalar(2.0))[0].data) == pytest.approx(1.0)
-        assert float(update(scalar(0.0), scalar(3.0))[0].data) == pytest.approx(1.0)
+        assert twin(scalar(0.0), scalar(2.0))[0].data.item() == pytest.approx(1.0)
+        assert update(scalar(0.0), scalar(3.0))[0].data.item() == pytest.approx(1.0)
 
 
 def test_state_dict():
     update, other = spring(), spring(k=5.0)
     other.load_state_dict(update.state_dict())
-    assert float(other(scalar(0.0), scalar(3.0))[0].data) == pytest.approx(1.0)
+    assert other(scalar(0.0), scalar(3.0))[0].data.item() == pytest.approx(1.0)
 
 
 def test_two_threads_share_one_model():

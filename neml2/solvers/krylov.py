@@ -91,8 +91,9 @@ class BiCGStab:
 
     A point stops as in :class:`GMRES`. Inner products count as zero relative to the norms of their factors
     (so that small right-hand sides are solved as well as large ones), and a point whose shadow residual has
-    become orthogonal to its residual takes a new one. van der Vorst (1992), SIAM J. Sci. Stat. Comput. 13,
-    631-644.
+    become orthogonal to its residual takes a new one: the residual, or its sum with its image where these
+    are orthogonal (as on the first step of plasticity: the residual is that of the yield condition alone, and
+    its diagonal entry is zero). van der Vorst (1992), SIAM J. Sci. Stat. Comput. 13, 631-644.
     """
 
     SECTION: ClassVar[str] = "Solvers"
@@ -296,6 +297,9 @@ def _back_substituted(columns: list[torch.Tensor], right: list[torch.Tensor]) ->
     return y
 
 
+_WEAK = 1e-6  # cosine below which a residual is no use as its own shadow
+
+
 def _bicgstab(A: torch.Tensor, b: torch.Tensor, inverse: Apply, tol: _Tolerances) -> Found:
     eps = torch.finfo(b.dtype).eps
     x, r, shadow = torch.zeros_like(b), b, b
@@ -310,12 +314,15 @@ def _bicgstab(A: torch.Tensor, b: torch.Tensor, inverse: Apply, tol: _Tolerances
         product = _dot(shadow, r)
         fresh = fresh | (product.abs() <= eps * _norm(shadow) * rho)
         shadow = torch.where(fresh, r, shadow)
-        product = torch.where(fresh, rho * rho, product)
+        product = _dot(shadow, r)
         beta = _over(product, last) * _over(alpha, omega)
         p = torch.where(fresh, r, r + beta * (p - omega * v))
         towards = inverse(p)
         v = _times(A, towards)
         slope = _dot(shadow, v)
+        weak = fresh & (slope.abs() <= _WEAK * _norm(shadow) * _norm(v))
+        shadow = torch.where(weak, r + _over(rho, _norm(v)) * v, shadow)
+        product, slope = _dot(shadow, r), _dot(shadow, v)
         alpha = torch.where(slope.abs() <= eps * _norm(shadow) * _norm(v), 0.0, _over(product, slope))
         s = r - alpha * v
         half = tol.met(_norm(s), size)
@@ -330,6 +337,6 @@ def _bicgstab(A: torch.Tensor, b: torch.Tensor, inverse: Apply, tol: _Tolerances
         last, fresh = product, omega == 0
         iterations = iterations + active
         _trace(iterations, rho, size)
-        stuck = (alpha == 0) & (omega == 0)
-        active = active & ~tol.met(rho, size) & rho.isfinite() & ~stuck & (iterations < tol.max_its)
+        lost = ((alpha == 0) & (omega == 0)) | ~(rho * eps < size)
+        active = active & ~tol.met(rho, size) & ~lost & (iterations < tol.max_its)
     return Found(x, iterations, tol.met(rho, size))

@@ -15,6 +15,7 @@ from neml2.solvers import (
 from tests.solvers.problems import matrices, one_group, stub, vectors
 from tests.solvers.test_blocks import two_groups
 
+F64 = torch.float64
 METHODS = [GMRES, BiCGStab]
 PRECONDITIONERS = [
     NoPreconditioner(),
@@ -120,11 +121,18 @@ def test_singular_and_nan_points_end_and_spoil_nothing(method, lines):
     assert int(factor.iterations.max()) < 100
 
 
-def test_a_breakdown_of_bicgstab_ends_at_once_with_a_warning(lines):
+def test_bicgstab_where_the_residual_is_orthogonal_to_its_image():
+    a = torch.tensor([[1.0, 0.0, -0.1], [0.0, 1.0, 0.3], [700.0, -900.0, 0.0]], dtype=F64)
+    b = torch.tensor([0.0, 0.0, 1.0], dtype=F64)
+    x = BiCGStab(rel_tol=1e-12).factor(one_group(a)).solve([b])[0]
+    torch.testing.assert_close(x, torch.linalg.solve(a, b))
+
+
+def test_a_breakdown_of_bicgstab_ends_with_a_warning(lines):
     a = torch.tensor([[0.0, 1.0], [-1.0, 0.0]], dtype=torch.float64)  # turns every residual by a right angle
     factor = BiCGStab().factor(one_group(a))
     x = factor.solve([torch.tensor([1.0, 0.0], dtype=torch.float64)])[0]
-    assert x.isfinite().all() and factor.iterations == 1 and len(lines) == 1
+    assert x.isfinite().all() and factor.iterations < 200 and len(lines) == 1
 
 
 @pytest.mark.parametrize("method", METHODS)
