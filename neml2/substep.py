@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
+from typing import Any
 
 import torch
 
@@ -113,14 +115,16 @@ def _halves(
 def _between(values: Values, start: float, end: float, state: Values) -> Values:
     """The inputs of the piece from ``start`` to ``end`` of an increment whose state so far is ``state``."""
     piece = dict(values)
+    value: Any
     for name, value in values.items():
         base, lag = split(name)
         if lag == 1 and base in state:
             piece[name] = state[base]
         elif lag == 0 and f"{name}~1" in values and name not in state:
-            old = values[f"{name}~1"]
-            piece[name] = value if end == 1.0 else old + (value - old) * end
-            piece[f"{name}~1"] = old + (value - old) * start if start else old
+            old: Any = values[f"{name}~1"]
+            new: Any = value
+            piece[name] = new if end == 1.0 else old + (new - old) * end
+            piece[f"{name}~1"] = old + (new - old) * start if start else old
     for name in values:  # with equal time stamps a predictor sees that there is no history
         base, lag = split(name)
         if lag > 1 and f"{base}~1" in piece:
