@@ -15,11 +15,12 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from neml2.binding import Wired
 from neml2.composed import ComposedModel, DependencyResolver
 from neml2.errors import ConvergenceError, MissingVariable
 from neml2.fields import BLOCK_NAME, REQUIRED, Buffer, Dependency, Input, Option, Output, Parameter, setting
 from neml2.implicit import ImplicitUpdate
-from neml2.model import Model, Wired
+from neml2.model import Model
 from neml2.registry import register, register_neml2_object
 from neml2.solvers import DenseLU, Newton, NewtonWithLineSearch, Solution, Status
 from neml2.step import StateUpdate
@@ -36,6 +37,16 @@ _LAZY = {  # loaded on first use: they bring in libraries that a script may not 
         "TransientRegression",
         "Trajectory",
         "Verification",
+    ),
+    "neml2.es": (
+        "AssembledMatrix",
+        "AssembledVector",
+        "AxisLayout",
+        "ModelNonlinearSystem",
+        "NonlinearResult",
+        "RetCode",
+        "SparseMatrix",
+        "SparseVector",
     ),
     "neml2.hit": ("InputError", "load_input", "load_model", "load_nonlinear_system", "load_string"),
     "neml2.predictors": ("ConstantExtrapolationPredictor", "LinearExtrapolationPredictor"),
@@ -54,20 +65,26 @@ if TYPE_CHECKING:
         TransientRegression,
         Verification,
     )
+    from neml2.es import (
+        AssembledMatrix,
+        AssembledVector,
+        AxisLayout,
+        ModelNonlinearSystem,
+        NonlinearResult,
+        RetCode,
+        SparseMatrix,
+        SparseVector,
+    )
     from neml2.hit import InputError, load_input, load_model, load_nonlinear_system, load_string
     from neml2.predictors import ConstantExtrapolationPredictor, LinearExtrapolationPredictor
     from neml2.solvers.krylov import GMRES, BiCGStab
     from neml2.solvers.schur import SchurComplement
 
 __all__ = [
+    "AssembledMatrix",
+    "AssembledVector",
+    "AxisLayout",
     "BLOCK_NAME",
-    "GMRES",
-    "MRP",
-    "R2",
-    "REQUIRED",
-    "SR2",
-    "SSR4",
-    "WR2",
     "BiCGStab",
     "Buffer",
     "ComposedModel",
@@ -76,25 +93,36 @@ __all__ = [
     "DenseLU",
     "Dependency",
     "DependencyResolver",
+    "GMRES",
     "History",
     "ImplicitUpdate",
     "Input",
     "InputError",
     "LinearExtrapolationPredictor",
+    "MRP",
     "MillerIndex",
     "MissingVariable",
     "Model",
+    "ModelNonlinearSystem",
     "ModelUnitTest",
     "Newton",
     "NewtonWithLineSearch",
+    "NonlinearResult",
     "NonlinearSystem",
     "Option",
     "Output",
     "Parameter",
     "Quaternion",
+    "R2",
+    "REQUIRED",
+    "RetCode",
+    "SR2",
+    "SSR4",
     "Scalar",
     "SchurComplement",
     "Solution",
+    "SparseMatrix",
+    "SparseVector",
     "StateUpdate",
     "Status",
     "Tensor",
@@ -104,6 +132,7 @@ __all__ = [
     "TransientRegression",
     "Vec",
     "Verification",
+    "WR2",
     "Wired",
     "load_input",
     "load_model",

@@ -129,7 +129,7 @@ def _input(f: InputField, bound: Binding, owner: str) -> tuple[str, Any]:
 
 
 def _parameter(f: ParameterField, values: Mapping[str, Any], bound: Binding, owner: str) -> tuple[str, Any]:
-    value = values.get(f.option, f.default)
+    value = values.get(f.option or f.attr, f.default)
     if value is REQUIRED:
         raise TypeError(f"{owner} needs the option '{f.option}': {f.doc}")
     if not f.many:

@@ -104,8 +104,8 @@ def _check_points(
     """Refuse an output that mixes points, such as a mean over the batch: its rows would be sums over them."""
     if out.dynamic_batch_shape != batch and any(row is not None for row in rows):
         raise ValueError(
-            f"'{name}' has the batch {tuple(out.dynamic_batch_shape)} at inputs of the batch {tuple(batch)}, so it"
-            f" combines points and has no Jacobian per point; use jvp or param_vjp, or a sub-batch axis"
+            f"'{name}' has the batch {tuple(out.dynamic_batch_shape)} at inputs of the batch {tuple(batch)},"
+            f" so it combines points and has no Jacobian per point; use jvp or param_vjp, or a sub-batch axis"
         )
 
 

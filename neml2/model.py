@@ -7,6 +7,7 @@ A leaf declares its variables, parameters and options once, as class attributes,
 from __future__ import annotations
 
 import sys
+import types
 from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any, ClassVar, TypeVar, get_type_hints
@@ -76,7 +77,9 @@ class Model(torch.nn.Module):
         module = sys.modules[cls.__module__]
         if name not in vars(module):
             hints = {"__module__": cls.__module__, "__doc__": cls.__doc__, "KIND": kind}
-            bound = type(cls)(name, (cls,), hints, abstract=True)
+            bound: type[Model] = types.new_class(
+                name, (cls,), {"abstract": True}, lambda namespace: namespace.update(hints)
+            )
             bound.FIELDS = {
                 a: _bind(f, kind) if isinstance(f.type, TypeVar) else f for a, f in cls.FIELDS.items()
             }
@@ -160,7 +163,8 @@ class Model(torch.nn.Module):
             self.register_buffer(attr, data.detach().clone())
         else:
             shared = isinstance(data, torch.nn.Parameter)  # by whoever made it; a plain tensor is copied
-            self.register_parameter(attr, data if shared else torch.nn.Parameter(data.detach().clone()))
+            held = data if shared else torch.nn.Parameter(data.detach().clone())
+            self.register_parameter(attr, held)  # type: ignore[arg-type] # a parameter either way
         self._kinds[attr] = Kind(f.type, typed.sub_batch_ndim, f.table)
 
     # ---------------------------------------------------------------- evaluation

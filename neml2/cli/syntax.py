@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import inspect
 import itertools
 import json
@@ -59,6 +58,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     if args.server and (args.section or args.type or args.summary or args.json):
         return say("--server cannot be combined with --section, --type, --summary or --json", FAILED)
+    from neml2.hit.input_file import load_catalogue
+
     load_catalogue()
     load_extensions(args.load)
     if args.server:
@@ -70,15 +71,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     else:
         print(_text(found, args))
     return OK
-
-
-def load_catalogue() -> None:
-    """Import every module that registers types."""
-    from neml2.hit.input_file import CATALOGUE
-
-    for module in (*CATALOGUE, "neml2.hit.tensors"):
-        if importlib.util.find_spec(module):
-            importlib.import_module(module)
 
 
 def select(section: str | None = None, type_name: str | None = None) -> list[Entry]:

@@ -135,6 +135,7 @@ class ModelUnitTestBlock:
     """Compare a model's outputs and derivatives with expected ones; ``test`` is the actual test."""
 
     SECTION: ClassVar[str] = "Drivers"
+    IGNORED_OPTIONS: ClassVar[tuple[str, ...]] = ("check_",)  # files have more of these than are in use
     FIELDS: ClassVar[dict[str, Field]] = declare(
         {
             "model": (Model, Dependency("Models", "The model to test")),

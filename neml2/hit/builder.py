@@ -52,7 +52,8 @@ def build(file: InputFile, entry: Entry, block: Block) -> Any:
     """
     label = f"[{block.path}]"
     options = accepted(entry)
-    errors: list[InputError] = list(unknown_options(block, entry.name, options))
+    tolerated = getattr(entry.cls, "IGNORED_OPTIONS", ())
+    errors: list[InputError] = list(unknown_options(block, entry.name, options, tolerated))
     keywords: dict[str, Any] = {}
     as_model = issubclass(entry.cls, Model)
     for field in entry.fields.values():
@@ -94,8 +95,10 @@ def accepted(entry: Entry) -> dict[str, Field]:
     return options
 
 
-def unknown_options(block: Block, kind: str, options: typing.Iterable[str]) -> list[InputError]:
-    """An error for each field and each sub-block that is no option."""
+def unknown_options(
+    block: Block, kind: str, options: typing.Iterable[str], tolerated: typing.Sequence[str] = ()
+) -> list[InputError]:
+    """An error for each field and each sub-block that is no option and does not begin as a tolerated one."""
     known = sorted(options)
     found: list[InputError] = []
     items: dict[str, Value | Block] = {**block.values, **block.blocks}
@@ -106,7 +109,7 @@ def unknown_options(block: Block, kind: str, options: typing.Iterable[str]) -> l
                     item.where, f"[{block.path}] {name} is an option, not a block; write '{name} = ...'"
                 )
             )
-        elif name not in known and name != "type":
+        elif name not in known and name != "type" and not name.startswith(tuple(tolerated)):
             near = did_you_mean(name, known)
             noun = "block" if isinstance(item, Block) else "option"
             found.append(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import keyword
 import os
 import threading
@@ -40,7 +39,7 @@ CATALOGUE = (  # what has to be imported so that every type is known
     "neml2.solvers.schur",
     "neml2.solvers.krylov",
     "neml2.drivers",
-    "neml2.data",
+    "neml2.hit.tensors",
 )
 TENSOR_OPTIONS = {"Python": ("expr",), **dict.fromkeys(csv.KINDS, ("csv_file", "variable", "column_names"))}
 
@@ -59,9 +58,7 @@ class InputFile:
     """
 
     def __init__(self, document: Document, trust_input: bool = False) -> None:
-        for module in CATALOGUE:
-            if importlib.util.find_spec(module):
-                importlib.import_module(module)
+        load_catalogue()
         self.document = document
         self.trust_input = trust_input
         self._made: dict[Key, Any] = {}
@@ -326,6 +323,12 @@ class InputFile:
         found = self.errors()
         if found:
             raise InputErrors(found)
+
+
+def load_catalogue() -> None:
+    """Import every module that registers types."""
+    for module in CATALOGUE:
+        importlib.import_module(module)
 
 
 def raise_any(errors: list[InputError]) -> None:

@@ -4,6 +4,7 @@ import json
 import pytest
 
 from neml2.cli import syntax
+from neml2.hit.input_file import load_catalogue
 from neml2.registry import entries
 
 
@@ -55,7 +56,7 @@ def test_page_names_derived_variables(capsys):
 
 
 def test_every_type_has_a_page_and_json():
-    syntax.load_catalogue()
+    load_catalogue()
     for entry in entries():
         assert entry.name in syntax.page(entry)
         json.dumps(syntax.described(entry))

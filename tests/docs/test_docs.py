@@ -45,7 +45,11 @@ def test_examples_run(page, tmp_path):
 def run_python(parts, folder, environment):
     if parts:
         done = subprocess.run(
-            [sys.executable, "-c", "\n".join(parts)], cwd=folder, env=environment, capture_output=True, text=True
+            [sys.executable, "-c", "\n".join(parts)],
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
         )
         assert done.returncode == 0, done.stderr
 

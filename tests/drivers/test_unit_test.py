@@ -19,6 +19,14 @@ def test_unit_test(input_file):
         ModelUnitTest.from_string(TEXT)
 
 
+def test_other_check_options_are_ignored_and_nothing_else():
+    text = TEXT + CHECKS.replace("output.y_none", "output.y")
+    block = "type = ModelUnitTest"
+    assert ModelUnitTest.from_string(text.replace(block, f"{block} check_second_derivatives = true")).run()
+    with pytest.raises(ValueError, match="no option 'chek_values'; did you mean 'check_values'"):
+        ModelUnitTest.from_string(text.replace(block, f"{block} chek_values = true"))
+
+
 def test_unit_test_from_a_file(input_file, tmp_path):
     assert ModelUnitTest.from_file(tmp_path / "input.i").run()
 
