@@ -24,15 +24,11 @@ def summary(trajectory: Trajectory) -> str:
     lines += [_iterations(trajectory), *_failures(trajectory), ""]
     names = trajectory.names
     shown = names[:_MOST_VARIABLES]
-    rows: list[tuple[str, ...]] = [("", "", "min", "max", "at the end", "")]
-    rows += [_row(trajectory, n) for n in shown]
-    widths = [max(len(r[i]) for r in rows) for i in range(len(rows[0]))]
-    for r in rows:
-        words = [
-            c.ljust(w) if i in (0, 1, 5) else c.rjust(w)
-            for i, (c, w) in enumerate(zip(r, widths, strict=True))
-        ]
-        lines.append("  ".join(words).rstrip())
+    heads = ("", "", "min", "max", "at the end", "unit")
+    columns = list(zip(heads, *[_row(trajectory, n) for n in shown], strict=True))
+    filled = [c for c in columns if any(c[1:])]  # tensors and batches have no single value at the end
+    words = [_aligned(c, left=c[0] in ("", "unit")) for c in filled]
+    lines += ["  ".join(row).rstrip() for row in zip(*words, strict=True)]
     if len(names) > len(shown):
         lines.append(f"... and {len(names) - len(shown)} more")
     return "\n".join(lines)
@@ -72,6 +68,11 @@ def _row(trajectory: Trajectory, name: str) -> tuple[str, ...]:
         _last(data),
         unit,
     )
+
+
+def _aligned(column: tuple[str, ...], left: bool) -> list[str]:
+    width = max(map(len, column))
+    return [word.ljust(width) if left else word.rjust(width) for word in column]
 
 
 def _kind(value: TensorWrapper) -> str:
