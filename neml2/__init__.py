@@ -16,6 +16,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from neml2.binding import Wired
+from neml2.compat import allow_autograd, allow_einsum
 from neml2.composed import ComposedModel, DependencyResolver
 from neml2.errors import ConvergenceError, MissingVariable
 from neml2.fields import BLOCK_NAME, REQUIRED, Buffer, Dependency, Input, Option, Output, Parameter, setting
@@ -54,7 +55,7 @@ _LAZY = {  # loaded on first use: they bring in libraries that a script may not 
     "neml2.solvers.krylov": ("GMRES", "BiCGStab"),
 }
 _HOME = {name: module for module, names in _LAZY.items() for name in names}
-_SUBMODULES = ("drivers", "hit", "log", "models", "solvers", "types", "es", "cli")
+_SUBMODULES = ("aoti", "cli", "drivers", "es", "hit", "log", "models", "solvers", "types")
 
 if TYPE_CHECKING:
     from neml2.drivers import (
@@ -134,6 +135,8 @@ __all__ = [
     "Verification",
     "WR2",
     "Wired",
+    "allow_autograd",
+    "allow_einsum",
     "load_input",
     "load_model",
     "load_nonlinear_system",

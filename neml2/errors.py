@@ -23,6 +23,16 @@ class ConvergenceError(RuntimeError):
     step: int | None = None
     status: Any = None
 
-    def __init__(self, message: str, solution: object = None) -> None:
+    def __init__(self, message: str, solution: Any = None) -> None:
         super().__init__(message)
         self.solution = solution
+
+    @property
+    def converged_mask(self) -> Any:
+        """Which points converged, boolean ``(*batch)``; ``None`` where nothing was solved."""
+        return None if self.solution is None else self.solution.converged
+
+    @property
+    def unknowns(self) -> Any:
+        """The unknowns where the solve stopped, one tensor per group."""
+        return None if self.solution is None else self.solution.value

@@ -246,6 +246,9 @@ class Model(torch.nn.Module):
                 f"{self._label()}: {first} is {a} but {second} is {b}; convert one, e.g. with .to({a})"
             )
 
+    consumed_items = property(lambda self: frozenset(self.input_spec), doc="Names of the inputs.")
+    provided_items = property(lambda self: frozenset(self.output_spec), doc="Names of the outputs.")
+
     def batch_shape(self, values: Mapping[str, TensorWrapper], context: Context = DEFAULT) -> torch.Size:
         """The dynamic batch to which the inputs and all parameters broadcast."""
         shapes = [v.dynamic_batch_shape for v in values.values()]

@@ -17,6 +17,8 @@ from neml2.registry import register
 from neml2.types import MRP, R2, SR2, SSR4, WR2, MillerIndex, Scalar, TensorWrapper, Vec
 
 if TYPE_CHECKING:
+    import torch
+
     from neml2.hit.settings import Settings
 
 KINDS: tuple[type[TensorWrapper], ...] = (Scalar, Vec, SR2, WR2, R2, MRP, SSR4, MillerIndex)
@@ -78,8 +80,11 @@ class PrescribedTransient:
     """Drive a model along the history of an input file: ``file.get_driver(name).run() -> Trajectory``.
 
     ``driver`` is the :class:`TransientDriver`, ``history`` the :class:`History`. Raises what
-    :meth:`History.bind` raises when the two do not fit.
+    :meth:`History.bind` raises when the two do not fit. Scripts written for NEML2 find the last run in
+    ``trajectory``, and in :meth:`result`, ``result_in``, ``result_out`` and ``nsteps``.
     """
+
+    trajectory: Trajectory | None = None  # of the last run
 
     SECTION: ClassVar[str] = "Drivers"
     FIELDS: ClassVar[dict[str, Field]] = declare(
@@ -165,10 +170,42 @@ class PrescribedTransient:
         path = self.save_as if save_as is None else save_as
         if path:
             check_place(path, result_size(self.driver.update, self.driver.bind(self.history)))
-        trajectory = self.driver.run(self.history, on_failure, progress)
+        trajectory = self.trajectory = self.driver.run(self.history, on_failure, progress)
         if path:
             save(trajectory, path)
         return trajectory
+
+    @property
+    def nsteps(self) -> int:
+        """Number of steps, the initial state included."""
+        return len(self.history)
+
+    def result(self) -> dict[str, torch.Tensor]:
+        """The last run as NEML2's flat dictionary, see :meth:`Trajectory.to_dict`."""
+        return self._last().to_dict()
+
+    @property
+    def result_in(self) -> list[dict[str, TensorWrapper]]:
+        """The inputs of every step of the last run, lagged ones included."""
+        return self._rows("input")
+
+    @property
+    def result_out(self) -> list[dict[str, TensorWrapper]]:
+        """The outputs of every step of the last run; step 0 has the initial values that were given."""
+        return self._rows("output")
+
+    def _last(self) -> Trajectory:
+        if self.trajectory is None:
+            raise RuntimeError("this driver has not run yet; call run() first")
+        return self.trajectory
+
+    def _rows(self, kind: str) -> list[dict[str, TensorWrapper]]:
+        last = self._last()
+        inputs, outputs = last.records()
+        return [
+            {n: type(last[split(n)[0]])(v, last[split(n)[0]].sub_batch_ndim) for n, v in row.items()}
+            for row in (inputs if kind == "input" else outputs)
+        ]
 
     def _at_option(self, error: Exception) -> Exception:
         """The error with the option that its variable comes from, so that it can be located in the file."""

@@ -148,17 +148,19 @@ class Trajectory:
         Lagged inputs are included as soon as there is a value for them. The initial state (step 0) has
         outputs only where initial values were given.
         """
-        inputs, outputs = self._records()
+        inputs, outputs = self.records()
         flat = {f"input.{k}.{n}": v for k, row in enumerate(inputs) for n, v in row.items()}
-        return flat | {f"output.{k}.{n}": v for k, row in enumerate(outputs) for n, v in row.items()}
+        flat |= {f"output.{k}.{n}": v for k, row in enumerate(outputs) for n, v in row.items()}
+        return {key: v.detach() for key, v in flat.items()}
 
-    def _records(self) -> tuple[list[dict[str, torch.Tensor]], list[dict[str, torch.Tensor]]]:
+    def records(self) -> tuple[list[dict[str, torch.Tensor]], list[dict[str, torch.Tensor]]]:
+        """The inputs and the outputs of every step by name, as :meth:`to_dict` has them, in the graph."""
         known = self.origin.inputs
-        forces = {n: v.data.detach() for n, v in self.forces.items()}
+        forces = {n: v.data for n, v in self.forces.items()}
         if self.time_name in known:
-            forces = {self.time_name: self.time.detach(), **forces}
-        results = {n: v.data.detach() for n, v in self.outputs.items()}
-        start = {n: v.data.detach() for n, v in self.origin.initial.items()}
+            forces = {self.time_name: self.time, **forces}
+        results = {n: v.data for n, v in self.outputs.items()}
+        start = {n: v.data for n, v in self.origin.initial.items()}
         inputs: list[dict[str, torch.Tensor]] = []
         outputs: list[dict[str, torch.Tensor]] = []
         for k in range(len(self)):

@@ -117,3 +117,19 @@ def test_pairs():
 def test_float32():
     driver = load_string(TEXT).get_driver("driver").to(torch.float32)
     assert driver.run()["stress"].dtype == torch.float32
+
+
+def test_results_as_scripts_written_for_neml2_find_them(input_file):
+    driver = input_file.get_driver("driver")
+    with pytest.raises(RuntimeError, match="has not run yet"):
+        driver.result()
+    assert driver.run()
+    flat = driver.result()
+    last = driver.nsteps - 1
+    assert len(driver.result_in) == len(driver.result_out) == driver.nsteps
+    for name, value in driver.result_out[last].items():
+        assert torch.equal(flat[f"output.{last}.{name}"], value.data.detach())
+        assert not flat[f"output.{last}.{name}"].requires_grad
+    for name, value in driver.result_in[1].items():
+        assert torch.equal(flat[f"input.1.{name}"], value.data.detach())
+    assert any(v.data.requires_grad for v in driver.result_out[last].values())
