@@ -7,12 +7,14 @@ for all points gives one row of every point's Jacobian; the rows are a batch of 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from neml2.context import Context
+from neml2.errors import MissingVariable
+from neml2.registry import did_you_mean, listing
 from neml2.types import Tensor, TensorWrapper
 from neml2.values import as_typed
 
@@ -125,14 +127,14 @@ def jvp(
     model: Model, values: Mapping[str, TensorWrapper], tangents: Mapping[str, Any]
 ) -> tuple[dict[str, TensorWrapper], dict[str, TensorWrapper]]:
     """Directional derivative, as the derivative of the (linear) cotangent map of reverse mode."""
+    _expect_names("tangent", tangents, model.input_spec)
     with torch.enable_grad():
         _, leaves = _leaves(model, values)
         outputs = model.evaluate(leaves)
         duals = {n: torch.zeros_like(o.data, requires_grad=True) for n, o in outputs.items()}
         dependent = [n for n, o in outputs.items() if o.data.requires_grad]
-        kinds = {n: type(leaves[n]) for n in leaves}
         directions = {
-            n: as_typed(t, kinds[n], f"tangent of '{n}'").data.expand(leaves[n].data.shape)
+            n: _spread(as_typed(t, type(leaves[n]), f"tangent of '{n}'").data, leaves[n], f"tangent of '{n}'")
             for n, t in tangents.items()
             if n in leaves
         }
@@ -208,6 +210,7 @@ def param_vjp(
     params: Mapping[str, torch.nn.Parameter],
 ) -> dict[str, torch.Tensor]:
     """Gradient of the sum of ``<cotangent, output>`` by parameters; see :meth:`Model.param_vjp`."""
+    _expect_names("cotangent", cotangents, model.output_spec)
     with torch.enable_grad():
         copies = {n: p.detach().requires_grad_(True) for n, p in params.items()}
         context = Context(parameters={p: copies[n] for n, p in params.items()})
@@ -216,11 +219,31 @@ def param_vjp(
         )
         total = torch.zeros((), dtype=next(iter(outputs.values())).data.dtype)
         for name, c in cotangents.items():
-            weight = c.data if isinstance(c, TensorWrapper) else torch.as_tensor(c)
-            total = total.to(weight.device) + (outputs[name].data * weight).sum()
+            out, what = outputs[name], f"cotangent of '{name}'"
+            weight = as_typed(c, type(out), what).data if isinstance(c, TensorWrapper) else torch.as_tensor(c)
+            total = total.to(out.device) + (out.data * _spread(weight, out, what)).sum()
         if not total.requires_grad:
             return {n: torch.zeros_like(p) for n, p in copies.items()}
         found = torch.autograd.grad(total, list(copies.values()), allow_unused=True)
     return {
         n: torch.zeros_like(p) if g is None else g for (n, p), g in zip(copies.items(), found, strict=True)
     }
+
+
+def _expect_names(what: str, given: Iterable[str], known: Mapping[str, Any]) -> None:
+    for name in given:
+        if name not in known:
+            raise MissingVariable(
+                f"{what} of '{name}', which is no variable here{did_you_mean(name, known)} ({listing(known)})"
+            )
+
+
+def _spread(data: torch.Tensor, like: TensorWrapper, what: str) -> torch.Tensor:
+    """``data`` expanded to the shape of ``like``: more axes than that would count points several times."""
+    try:
+        return data.to(like.data).expand(like.data.shape)
+    except RuntimeError:
+        raise ValueError(
+            f"the {what} has the shape {tuple(data.shape)}, which does not broadcast to"
+            f" {tuple(like.data.shape)}; give one number or as many as there are"
+        ) from None

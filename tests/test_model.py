@@ -333,6 +333,21 @@ def test_jvp_is_the_jacobian_times_the_direction():
     assert nothing["s_residual"].data.abs().max() == 0 and outputs["s_residual"].data.shape == (5,)
 
 
+def test_directions_are_checked_for_their_names_and_shapes():
+    model = Coupled()
+    values = {"v": Vec(torch.zeros(2, 3, dtype=F64)), "s": scalar(1.0), "g": Vec(torch.zeros(3, dtype=F64))}
+    with pytest.raises(KeyError, match="tangent of 'ss', which is no variable here; did you mean 's'"):
+        model.jvp(values, {"ss": 1.0})
+    with pytest.raises(ValueError, match=r"tangent of 'v' has the shape \(4, 3\)"):
+        model.jvp(values, {"v": torch.ones(4, 3, dtype=F64)})
+    with pytest.raises(KeyError, match="cotangent of 'residual'"):
+        model.param_vjp(values, {"residual": 1.0})
+    with pytest.raises(ValueError, match=r"shape \(7, 2\), which does not broadcast to \(2,\)"):
+        model.param_vjp(values, {"s_residual": torch.ones(7, 2, dtype=F64)})  # would count each point 7 times
+    with pytest.raises(TypeError, match="cotangent of 's_residual' is a Vec, but a Scalar is expected"):
+        model.param_vjp(values, {"s_residual": Vec.fill(1.0, 0.0, 0.0)})
+
+
 def test_derivatives_by_frozen_parameters():
     model = Spring(k=2.0).requires_grad_(False)
     _, P = model.param_jacobian({"x": 2.0, "f": 1.0})
