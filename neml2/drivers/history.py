@@ -40,6 +40,8 @@ class History:
 
     Torch tensors and numpy arrays of a symmetric tensor hold the stored (Mandel) components; see
     ``SR2.from_physical``. Numbers, lists and integers follow the dtype of the model, all else keeps its own.
+    Tables and arrays with named components are physical; they go through :meth:`from_pandas` and
+    :meth:`from_xarray`.
 
     Raises :class:`ValueError` when the time does not increase or is not finite. What depends on the model
     (names, types, shapes, dtypes, NaN and infinity) is checked by :meth:`bind`, before the first step.
@@ -55,9 +57,9 @@ class History:
     ) -> None:
         self.given_time = time.data if isinstance(time, TensorWrapper) else time
         self.time = as_data(self.given_time, "time")
-        self.prescribed = dict(prescribed or {})
-        self.initial = dict(initial or {})
-        self.constant = dict(constant or {})
+        self.prescribed = _by_name(prescribed, "prescribed")
+        self.initial = _by_name(initial, "initial")
+        self.constant = _by_name(constant, "constant")
         for name in self.prescribed:
             if name in self.constant:
                 raise ValueError(f"'{name}' is given both in prescribed and in constant; keep one of them")
@@ -76,7 +78,8 @@ class History:
         """From a dict that holds the time under the name ``time`` among the prescribed values."""
         if time not in values:
             raise MissingVariable(
-                f"the history has no time '{time}'{did_you_mean(time, values)}; got {listing(values)}"
+                f"the history has no time '{time}'{did_you_mean(time, values)}; give it under that name"
+                f" (got {listing(values)})"
             )
         return cls(values[time], {n: v for n, v in values.items() if n != time})
 
@@ -160,17 +163,44 @@ def as_data(value: Any, what: str) -> torch.Tensor:
         return value
     if isinstance(value, TensorWrapper):
         return value.data
+    _refuse_labels(value, what)
+    if isinstance(value, np.ma.MaskedArray):  # what is masked is missing, whatever number lies below
+        value = np.ma.filled(value.astype(np.result_type(value.dtype, np.float32)), np.nan)
     try:
         array = np.array(value)
         if array.dtype == object or array.dtype.kind not in "fiub":
             raise TypeError(f"an array of {array.dtype}")
-        return torch.from_numpy(array)
+        if array.dtype.kind == "u" or array.dtype.itemsize > 8:  # kinds that torch has not, or hardly
+            array = array.astype(np.float64)
+        return torch.from_numpy(array.astype(array.dtype.newbyteorder("="), copy=False))
     except (TypeError, ValueError) as error:
         raise TypeError(
             f"{what} is a {type(value).__name__} ({error}); give a typed tensor, a torch tensor, a numpy"
             " array or"
             f" numbers in lists of equal lengths"
         ) from None
+
+
+def is_a(value: Any, name: str) -> bool:
+    """Whether ``value`` is a ``"package.Class"``, without importing the package."""
+    return any(f"{c.__module__.partition('.')[0]}.{c.__name__}" == name for c in type(value).__mro__)
+
+
+def _refuse_labels(value: Any, what: str) -> None:
+    """:class:`TypeError` for components that carry names: they are physical, and raw arrays are not."""
+    if is_a(value, "pandas.DataFrame"):
+        kind, way, raw = "a pandas DataFrame", "the whole table to History.from_pandas", ".to_numpy()"
+    elif is_a(value, "xarray.DataArray") and any(str(d).startswith("component") for d in value.dims):
+        kind, way, raw = "an xarray DataArray of components", "its dataset to History.from_xarray", ".values"
+    else:
+        return
+    raise TypeError(f"{what} is {kind}; give {way}, or {raw} if it holds stored (Mandel) components")
+
+
+def _by_name(values: Any, what: str) -> dict[str, Any]:
+    if values is not None and not isinstance(values, Mapping):
+        raise TypeError(f"{what} is a {type(values).__name__}; give a dict of values by variable name")
+    return dict(values or {})
 
 
 def check_time(time: torch.Tensor) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from neml2.drivers.history import is_a
 from neml2.drivers.layout import STEP, Column, component_dim, from_column, from_disk
 from neml2.registry import did_you_mean, listing
 from neml2.types import R2, SR2, TensorWrapper, Vec
@@ -24,12 +25,17 @@ def from_pandas(
     table: pandas.DataFrame, time: str, batch: str | None, scalars: tuple[str, ...]
 ) -> tuple[Any, dict[str, Any]]:
     """Time and prescribed values of a table; see :meth:`History.from_pandas`."""
+    if not is_a(table, "pandas.DataFrame"):
+        raise TypeError(f"from_pandas takes a pandas DataFrame, not a {type(table).__name__}")
     columns = [str(c) for c in table.columns]
     for name in (time, *([batch] if batch else []), *scalars):
         if name not in columns:
-            raise ValueError(
-                f"the table has no column '{name}'{did_you_mean(name, columns)}; it has {listing(columns)}"
-            )
+            given = name != "t"  # else it is the default
+            near = did_you_mean(name, columns) if given else "; name that of the time with time='...'"
+            raise ValueError(f"the table has no column '{name}'{near} (it has {listing(columns)})")
+    twice = next((c for c in columns if columns.count(c) > 1), None)
+    if twice is not None:
+        raise ValueError(f"the table has two columns '{twice}'; keep one of them")
     values = _by_specimen(table, batch)
     groups, plain = _grouped([c for c in columns if c not in (time, batch)], scalars)
     prescribed: dict[str, Any] = {name: values(name) for name in plain}
@@ -45,6 +51,9 @@ def from_pandas(
 def _by_specimen(table: pandas.DataFrame, batch: str | None) -> Any:
     if batch is None:
         return lambda name: _numbers(table, name)
+    unnamed = table[batch].isna().to_numpy()
+    if unnamed.any():
+        raise ValueError(f"column '{batch}' names no specimen in row {int(unnamed.argmax())}; fill it in")
     parts = [part for _, part in table.groupby(batch, sort=False)]
     lengths = {len(p) for p in parts}
     if len(lengths) > 1:
@@ -93,8 +102,13 @@ def _kind_of(name: str, labels: set[str]) -> type[TensorWrapper] | None:
 
 def from_xarray(dataset: xarray.Dataset, variables: Iterable[str] | None) -> tuple[Any, dict[str, Any]]:
     """Time and prescribed values of a dataset; see :meth:`History.from_xarray`."""
+    if not is_a(dataset, "xarray.Dataset"):
+        raise TypeError(f"from_xarray takes an xarray Dataset, not a {type(dataset).__name__}")
     if "time" not in dataset.variables:
-        raise ValueError(f"the dataset has no coordinate 'time'; it has {listing(dataset.variables)}")
+        raise ValueError(
+            f"the dataset has no coordinate 'time'; rename the one that holds the time with"
+            f" dataset.rename(...='time') (it has {listing(dataset.variables)})"
+        )
     time = dataset["time"]
     if not time.dims:
         raise ValueError("the coordinate 'time' has no dimension; it needs one value per step")

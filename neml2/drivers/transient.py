@@ -12,7 +12,7 @@ import torch
 
 from neml2.drivers.binding import Loading
 from neml2.drivers.declared import declarations
-from neml2.drivers.history import History
+from neml2.drivers.history import History, is_a
 from neml2.drivers.trajectory import Origin, Trajectory
 from neml2.errors import ConvergenceError
 from neml2.model import Model
@@ -60,6 +60,8 @@ class TransientDriver:
         settings: Settings | None = None,
         input_text: str = "",
     ) -> None:
+        if not isinstance(model, Model):
+            raise TypeError(f"TransientDriver drives a model, not a {type(model).__name__}")
         self.model = model
         self.update = StateUpdate(model)
         self.time = time
@@ -73,12 +75,16 @@ class TransientDriver:
 
     def bind(self, history: History | Mapping[str, Any]) -> Loading:
         """The history as typed values for the model, checked; see :meth:`History.bind`."""
-        if isinstance(history, Mapping):
+        if is_a(history, "xarray.Dataset"):
+            history = History.from_xarray(history)  # type: ignore[arg-type]
+        elif is_a(history, "pandas.DataFrame"):
+            history = History.from_pandas(history, time=self.time)
+        elif isinstance(history, Mapping):
             history = History.from_dict(history, self.time)
         if not isinstance(history, History):
             raise TypeError(
-                f"run takes a History or a dict of values, not a {type(history).__name__};"
-                f" see History.from_xarray and History.from_pandas"
+                f"run takes a History, a dict of values, an xarray Dataset or a pandas DataFrame, not a"
+                f" {type(history).__name__}"
             )
         return history.bind(self.update, self.time, self.settings)
 
@@ -89,6 +95,8 @@ class TransientDriver:
         progress: bool | None = None,
     ) -> Trajectory:
         """The trajectory along ``history``: a :class:`History`, or a dict such as ``{"t": t, "E": E}``.
+
+        A dataset or a table is read as by :meth:`History.from_xarray` and :meth:`History.from_pandas`.
 
         Step 0 is the initial state and is not solved. The result is part of the autograd graph of the
         parameters and of the history, unless gradients are switched off.

@@ -1,6 +1,8 @@
 import numpy as np
+import pandas
 import pytest
 import torch
+import xarray
 
 from neml2.drivers import History, TransientDriver
 from neml2.errors import MissingVariable
@@ -165,3 +167,35 @@ def test_looks():
     history = History(times(4), {"E": strain(4)}, constant={"T": 1.0}, initial={"S": np.ones(6)})
     assert repr(history) == "History(4 steps of E, T (constant), initial S)"
     assert len(history) == 4
+
+
+def test_masked_values_are_missing():
+    E = np.ma.masked_array(strain(4).numpy(), mask=np.zeros((4, 6)))
+    E[2, 0] = np.ma.masked
+    with pytest.raises(ValueError, match="prescribed 'E' is nan at step 2 .*component xx"):
+        bind(History(times(4), {"E": E}, constant={"T": 1.0}))
+    whole = np.ma.masked_array(strain(4).numpy())
+    assert torch.equal(bind(History(times(4), {"E": whole}, constant={"T": 1.0})).forces["E"].data, strain(4))
+
+
+@pytest.mark.parametrize("dtype", [">f8", "longdouble", "u2", "u8", ">i4"])
+def test_kinds_of_numbers_that_torch_has_not(dtype):
+    time = np.arange(4).astype(dtype)
+    loading = bind(History(time, {"E": strain(4), "T": time + 300}))
+    assert loading.time.tolist() == [0.0, 1.0, 2.0, 3.0]
+    assert loading.forces["T"].data.dtype == torch.float64
+
+
+def test_named_components_are_not_taken_for_stored_ones():
+    array = xarray.DataArray(strain(4).numpy(), dims=("step", "component"))
+    with pytest.raises(TypeError, match=r"'E' is an xarray DataArray of components; .*History.from_xarray"):
+        bind(History(times(4), {"E": array}, constant={"T": 1.0}))
+    with pytest.raises(TypeError, match=r"'E' is a pandas DataFrame; .*History.from_pandas"):
+        bind(History(times(4), {"E": pandas.DataFrame(strain(4).numpy())}, constant={"T": 1.0}))
+    time = xarray.DataArray(times(4).numpy(), dims="step")
+    assert bind(History(time, {"E": strain(4)}, constant={"T": 1.0})).time.tolist() == times(4).tolist()
+
+
+def test_values_come_by_name():
+    with pytest.raises(TypeError, match="prescribed is a list; give a dict"):
+        History(times(4), [strain(4)])

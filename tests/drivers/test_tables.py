@@ -111,3 +111,27 @@ def test_datasets_with_mistakes():
     wrong = dataset.assign(E=(("time", "component"), np.ones((4, 6)))).assign_coords(component=list("abcdef"))
     with pytest.raises(ValueError, match="'E' has components a, b"):
         History.from_xarray(wrong)
+
+
+def test_the_driver_takes_tables_and_datasets():
+    _, frame = table()
+    driver = TransientDriver(strainer())
+    expected = driver.run(History.from_pandas(frame))
+    assert torch.equal(driver.run(frame)["S"].data, expected["S"].data)
+    again = driver.run(expected.to_xarray())
+    torch.testing.assert_close(again["S"].data, expected["S"].data, rtol=1e-15, atol=0)
+
+
+def test_tables_with_faults():
+    _, frame = table()
+    with pytest.raises(ValueError, match="two columns 'E_xx'; keep one"):
+        History.from_pandas(pandas.concat([frame, frame[["E_xx"]]], axis=1))
+    both = pandas.concat([frame.assign(name="a"), frame.assign(name=None)])
+    with pytest.raises(ValueError, match="column 'name' names no specimen in row 4"):
+        History.from_pandas(both, batch="name")
+    with pytest.raises(ValueError, match=r"no column 't'; name that of the time with time='...'"):
+        History.from_pandas(frame.rename(columns={"t": "clock"}))
+    with pytest.raises(TypeError, match="takes a pandas DataFrame, not a dict"):
+        History.from_pandas({"t": [0.0, 1.0]})
+    with pytest.raises(TypeError, match="takes an xarray Dataset, not a DataFrame"):
+        History.from_xarray(frame)
