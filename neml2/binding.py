@@ -11,6 +11,7 @@ from neml2.fields import (
     BLOCK_NAME,
     OPTION_NAME,
     REQUIRED,
+    DependencyField,
     Field,
     InputField,
     OptionField,
@@ -20,7 +21,7 @@ from neml2.fields import (
 )
 from neml2.registry import did_you_mean, listing
 from neml2.types import TensorWrapper
-from neml2.values import checked_option, typed_value
+from neml2.values import check_dependency, checked_option, typed_value
 
 if TYPE_CHECKING:
     from neml2.model import Model
@@ -92,6 +93,8 @@ def option_value(f: Field, values: Mapping[str, Any], owner: str) -> Any:
             raise TypeError(f"{owner} needs the option '{key}': {f.doc}")
         return list(f.default) if isinstance(f.default, list) else f.default
     value = values[key]
+    if isinstance(f, DependencyField):
+        check_dependency(value, f, owner)
     return checked_option(value, f, owner) if isinstance(f, OptionField) and value is not None else value
 
 

@@ -168,7 +168,8 @@ class ComposedModel(Model):
     RETURNS_TUPLE = True
 
     def __init__(self, models: Sequence[Model] | Any = (), *, name: str = "", **given: Any) -> None:
-        super().__init__(models=list(models), name=name, **given)
+        joined = list(models) if isinstance(models, Iterable) else [models]
+        super().__init__(models=joined, name=name, **given)
         resolver = DependencyResolver()
         for model in with_providers(self.__dict__.pop("models")):
             resolver.add_node(model)

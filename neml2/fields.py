@@ -142,10 +142,14 @@ class BufferField(ParameterField):
 
 @dataclass(frozen=True)
 class OptionField(Field):
-    """A plain value: a number, a word, a flag, or a list of them."""
+    """A plain value: a number, a word, a flag, or a list of them.
+
+    ``goes_with`` is the option without which this one has no meaning, and which needs it.
+    """
 
     choices: tuple[str, ...] = ()
     within: Interval | None = None
+    goes_with: str = ""
 
 
 @dataclass(frozen=True)
@@ -155,9 +159,13 @@ class ValueField(Field):
 
 @dataclass(frozen=True)
 class DependencyField(Field):
-    """Another object of the same file, found by name in ``section``."""
+    """Another object of the same file, found by name in ``section``.
+
+    ``needs`` is the method by which the object is used, which tells a linear solver from a nonlinear one.
+    """
 
     section: str = "Models"
+    needs: str = ""
 
 
 @dataclass(frozen=True)
@@ -240,6 +248,7 @@ def Option(
     many: bool = False,
     choices: Iterable[str] = (),
     within: str | None = None,
+    goes_with: str = "",
     unit: str = "",
 ) -> Any:
     """Declare a plain value; its type is the annotation: ``bool``, ``int``, ``float`` or ``str``."""
@@ -250,15 +259,29 @@ def Option(
         many=many,
         choices=tuple(choices),
         within=Interval(within) if within else None,
+        goes_with=goes_with,
         unit=unit,
     )
 
 
 def Dependency(
-    section: str, doc: str, *, option: str | None = None, default: Any = REQUIRED, many: bool = False
+    section: str,
+    doc: str,
+    *,
+    option: str | None = None,
+    default: Any = REQUIRED,
+    many: bool = False,
+    needs: str = "",
 ) -> Any:
-    """Declare another object of the same input file."""
-    return DependencyField(doc, option=option, default=default, many=many, section=section)
+    """Declare another object of the same input file, which must have the method ``needs``."""
+    return DependencyField(
+        doc,
+        option=option,
+        default=default,
+        many=many,
+        section=section,
+        needs=needs or ("evaluate" if section == "Models" else ""),
+    )
 
 
 def setting(field: Any) -> Any:
@@ -278,25 +301,6 @@ def fields_of_dataclass(cls: type, hints: dict[str, Any]) -> dict[str, Field]:
             given = hints[f.name] if declared.type is None else declared.type
             fields[f.name] = declared.named(f.name, given, fields)
     return fields
-
-
-def check_settings(settings: Any) -> None:
-    """Refuse what :func:`setting` does not admit: the ``__post_init__`` of a frozen record of options.
-
-    Raises :class:`ValueError` for a number outside its range or a word that is not among the choices.
-    """
-    owner = type(settings).__name__
-    for f in dataclasses.fields(settings):
-        declared = f.metadata.get("neml2")
-        value = getattr(settings, f.name)
-        if isinstance(declared, OptionField):
-            named = replace(declared, option=declared.option or f.name)
-            if named.within is not None:
-                check_number(value, named, owner)
-            if named.choices and value not in named.choices:
-                raise ValueError(
-                    f"{owner}: {named.option} is '{value}', not one of {', '.join(named.choices)}"
-                )
 
 
 def check_number(value: Any, field: ParameterField | OptionField, owner: str) -> None:

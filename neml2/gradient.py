@@ -38,8 +38,7 @@ class Normality(Model):
     def __init__(self, *, name: str = "", **given: Any) -> None:
         super().__init__(name=name, **given)
         model = self._modules.pop("model", None)  # as a submodule it goes by the name of its block
-        if not isinstance(model, Model):
-            raise TypeError(f"{self._label()} needs the option 'model' to be a model")
+        assert isinstance(model, Model)
         self.__dict__["differentiated"] = model
         self.providers = list(model.providers)
         self._check(model)

@@ -36,14 +36,16 @@ class ImplicitUpdate(Model):
     when left out).
     """
 
-    equation_system: NonlinearSystem = Dependency("EquationSystems", "The system to solve")
-    solver: Any = Dependency("Solvers", "The nonlinear solver", default=Newton())
+    equation_system: NonlinearSystem = Dependency(
+        "EquationSystems", "The system to solve", needs="unknown_names"
+    )
+    solver: Any = Dependency("Solvers", "The nonlinear solver", default=Newton(), needs="solve")
     predictor: Model | None = Dependency("Models", "A model of initial guesses", default=None)
     input_sensitivity_solver: Any = Dependency(
-        "Solvers", "Linear solver of the sensitivities; a direct one by default", default=None
+        "Solvers", "Linear solver of the sensitivities; a direct one by default", default=None, needs="factor"
     )
     param_sensitivity_solver: Any = Dependency(
-        "Solvers", "The same for parameters; both are one solve here", default=None
+        "Solvers", "The same for parameters; both are one solve here", default=None, needs="factor"
     )
     max_substepping_level: int = Option(
         "Increments of failing points are cut into at most 2^level pieces", default=0, within="[0, 20]"
@@ -57,6 +59,8 @@ class ImplicitUpdate(Model):
     RETURNS_TUPLE = True
 
     def __init__(self, equation_system: NonlinearSystem, *, name: str = "", **given: Any) -> None:
+        if not isinstance(equation_system, NonlinearSystem):  # one with a state, of neml2.es
+            equation_system = getattr(equation_system, "system", equation_system)
         super().__init__(equation_system=equation_system, name=name, **given)
         system = self.equation_system
         self._modules.pop("predictor", None)  # it comes after the residual model
@@ -67,7 +71,9 @@ class ImplicitUpdate(Model):
             self._check_predictor(predictor)
             for unknown in predictor.output_spec:
                 del inputs[unknown]
-            inputs.update({n: k for n, k in predictor.input_spec.items() if n not in inputs})
+            more = {n: k for n, k in predictor.input_spec.items() if n not in inputs}
+            inputs.update(more)
+            needed |= {n for n in more if not split(n)[1]} - predictor.optional_inputs  # old values may lack
         for n in self.incremental_variables:
             if n not in system.given_names:
                 raise ValueError(

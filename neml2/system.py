@@ -50,6 +50,11 @@ class NonlinearSystem:
 
     def __post_init__(self) -> None:
         model = self.model
+        if not isinstance(model, Model):
+            raise TypeError(
+                f"NonlinearSystem: model is of type {type(model).__name__}; it takes a model, which computes"
+                f" the residuals"
+            )
         for kind, names, known in (
             ("unknown", self.unknown_names, model.input_spec),
             ("residual", self.residual_names, model.output_spec),

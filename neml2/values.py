@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 import math
+import numbers
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any, get_args, get_type_hints
 
 import torch
 
-from neml2.fields import OptionField, ParameterField, check_number
+from neml2 import registry
+from neml2.fields import (
+    DependencyField,
+    Field,
+    OptionField,
+    ParameterField,
+    check_number,
+    fields_of_dataclass,
+)
 from neml2.registry import did_you_mean, listing
 from neml2.types import Scalar, TensorWrapper
 
@@ -59,7 +69,12 @@ def typed_value(value: Any, f: ParameterField, owner: str) -> TensorWrapper:
         if not typed.data.is_floating_point():
             typed = typed.to(torch.float64)
     else:
-        data = torch.as_tensor(value, dtype=torch.float64)
+        try:
+            data = torch.as_tensor(value, dtype=torch.float64)
+        except (TypeError, ValueError, RuntimeError):
+            raise TypeError(
+                f"{owner}: {f.option} is {value!r}; give numbers, a tensor or the name of a variable"
+            ) from None
         if kind.BASE_NDIM and data.ndim <= 1:
             if data.numel() != math.prod(kind.BASE_SHAPE):
                 raise ValueError(
@@ -79,7 +94,13 @@ def checked_option(value: Any, f: OptionField, owner: str) -> Any:
     """
     if f.many:
         value = value.split() if isinstance(value, str) else list(value)
+    wanted = (get_args(f.type) or (f.type,))[0] if f.many else f.type
     for item in value if f.many else [value]:
+        if wanted in _ACCEPTED and not (
+            isinstance(item, _ACCEPTED[wanted]) and (wanted is bool or not isinstance(item, bool))
+        ):
+            article = "an" if wanted is int else "a"
+            raise TypeError(f"{owner}: {f.option} is {item!r}, but {article} {wanted.__name__} is expected")
         if f.choices and item not in f.choices:
             raise ValueError(
                 f"{owner}: {f.option} is '{item}', not one of {listing(f.choices)}"
@@ -87,11 +108,44 @@ def checked_option(value: Any, f: OptionField, owner: str) -> Any:
             )
         if f.within is not None:
             check_number(item, f, owner)
-        wanted = (get_args(f.type) or (f.type,))[0] if f.many else f.type
-        if wanted is float and isinstance(item, int):
-            continue
-        if wanted in (bool, int, float, str) and (
-            not isinstance(item, wanted) or (isinstance(item, bool) and wanted is not bool)
-        ):
-            raise TypeError(f"{owner}: {f.option} is {item!r}, but a {wanted.__name__} is expected")
     return value
+
+
+_ACCEPTED: dict[Any, type] = {bool: bool, int: numbers.Integral, float: numbers.Real, str: str}
+
+
+def check_dependency(value: Any, f: DependencyField, owner: str) -> None:
+    """Refuse an object that cannot do what it is needed for, such as a linear solver for a nonlinear one.
+
+    Raises :class:`TypeError` that names the owner, the option, and what it takes.
+    """
+    if value is None and not f.required:
+        return
+    items = value if f.many and isinstance(value, list | tuple) else [value]
+    for item in items:
+        if isinstance(item, type) or not hasattr(item, f.needs or "__class__"):
+            what = f"'{item}'" if isinstance(item, str) else f"of type {type(item).__name__}"
+            if isinstance(item, type):
+                what = f"the class {item.__name__}"
+            takes = [e.name for e in registry.entries(f.section) if hasattr(e.cls, f.needs)]
+            known = "a model" if f.section == "Models" else listing(takes)
+            raise TypeError(f"{owner}: {f.option or f.attr} is {what}; it takes {known}")
+
+
+def check_settings(settings: Any) -> None:
+    """Refuse what :func:`~neml2.fields.setting` does not admit: for the ``__post_init__`` of a frozen record.
+
+    Raises :class:`TypeError` for a value of the wrong kind and :class:`ValueError` for a number outside its
+    range or a word that is not among the choices.
+    """
+    owner = type(settings).__name__
+    for attr, f in _declared(settings.__class__).items():
+        if isinstance(f, OptionField):
+            checked_option(getattr(settings, attr), f, owner)
+        elif isinstance(f, DependencyField):
+            check_dependency(getattr(settings, attr), f, owner)
+
+
+@functools.cache
+def _declared(cls: type) -> dict[str, Field]:
+    return fields_of_dataclass(cls, get_type_hints(cls))

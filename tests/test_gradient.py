@@ -186,7 +186,7 @@ def test_copies_have_a_model_of_their_own():
         ({"to": "N N NX"}, ValueError, "two outputs called 'N'; rename one of them"),
         ({"function": "yield"}, MissingVariable, "has no output 'yield'; .*its outputs are yield_function"),
         ({"from": "M k Y"}, MissingVariable, "has no input 'Y'; .*its inputs are M, X, k"),
-        ({"model": "flow"}, TypeError, "needs the option 'model' to be a model"),
+        ({"model": "flow"}, TypeError, "model is 'flow'; it takes a model"),
         (
             {"model": models.SR2LinearCombination(**{"from": "a"}, to="yield_function")},
             ValueError,

@@ -10,6 +10,7 @@ from torch.autograd import gradcheck, gradgradcheck
 from neml2 import ConvergenceError
 from neml2.composed import ComposedModel
 from neml2.context import Context
+from neml2.es import ModelNonlinearSystem
 from neml2.fields import Input, Output, Parameter
 from neml2.implicit import ImplicitUpdate
 from neml2.model import Model
@@ -18,6 +19,7 @@ from neml2.solvers import (
     GMRES,
     BiCGStab,
     BlockJacobiPreconditioner,
+    DenseLU,
     FullPreconditioner,
     JacobiPreconditioner,
     Newton,
@@ -493,10 +495,12 @@ class Guess(Model):
         return hint * 1.0
 
 
-def test_inputs_of_the_predictor_come_last_and_are_optional():
+def test_inputs_of_the_predictor_come_last():
     update = spring(predictor=Guess(name="guess"))
-    assert list(update.input_spec) == ["f", "hint"] and update.optional_inputs == {"hint"}
-    assert update.call_by_name({"f": 3.0})["x"].data.detach() == pytest.approx(1.0)
+    assert list(update.input_spec) == ["f", "hint"] and update.optional_inputs == frozenset()
+    with pytest.raises(KeyError, match="needs the input 'hint'"):
+        update.call_by_name({"f": 3.0})  # it may be misspelt
+    assert update.call_by_name({"f": 3.0, "hint": 0.0})["x"].data.detach() == pytest.approx(1.0)
     assert [n for n, _ in update.named_children()] == ["spring", "predictor"]
     x, f = scalar(1.0, grad=True), scalar(3.0, grad=True)
     out = update.call_by_name({"f": f, "hint": x})["x"]
@@ -674,6 +678,25 @@ def test_single_precision():
     assert x.data.dtype == torch.float32
     (exact,) = spring()(scalar(0.0), Scalar(torch.linspace(-9.0, 900.0, 50).double()))
     torch.testing.assert_close(x.data.double(), exact.data, rtol=1e-6, atol=1e-6)
+
+
+def test_options_of_the_wrong_kind():
+    system = NonlinearSystem(Spring(k=1.0), "x")
+    with pytest.raises(TypeError, match="solver is of type DenseLU; it takes Newton, NewtonWithLineSearch"):
+        ImplicitUpdate(system, solver=DenseLU())
+    with pytest.raises(TypeError, match="input_sensitivity_solver is of type Newton; it takes BiCGStab"):
+        ImplicitUpdate(system, input_sensitivity_solver=Newton())
+    with pytest.raises(TypeError, match="equation_system is of type Spring; it takes NonlinearSystem"):
+        ImplicitUpdate(Spring(k=1.0))
+    with pytest.raises(TypeError, match="model is of type Newton; it takes a model"):
+        NonlinearSystem(Newton(), "x")
+    with pytest.raises(TypeError, match="models is the class Spring; it takes a model"):
+        ComposedModel([Spring])
+
+
+def test_a_system_with_a_state_will_do():
+    (x,) = ImplicitUpdate(ModelNonlinearSystem(Spring(k=1.0), "x"))(scalar(0.0), scalar(10.0))
+    torch.testing.assert_close(x.data, torch.tensor(2.0, dtype=F64))
 
 
 def test_looks():

@@ -254,7 +254,7 @@ def test_buffers_are_not_parameters():
         "c"
     ]
     assert float(model(scalar(2.0)).data.detach()) == 24.0
-    with pytest.raises(TypeError, match="power is 'two', but a int is expected"):
+    with pytest.raises(TypeError, match="power is 'two', but an int is expected"):
         WithBuffer(constant=3.0, power="two")
 
 

@@ -14,10 +14,11 @@ from typing import ClassVar
 import torch
 
 from neml2 import log
-from neml2.fields import Dependency, Option, check_settings, setting
+from neml2.fields import Dependency, Option, setting
 from neml2.registry import register
 from neml2.solvers.blocks import Factor, Matrix, Vector, joined, parted, total
 from neml2.solvers.preconditioners import Apply, NoPreconditioner, Preconditioner
+from neml2.values import check_settings
 
 _STRATEGIES = ("none", "chord", "max_its")
 
@@ -57,7 +58,9 @@ class GMRES:
         Option("Norm of an accepted residual, relative to the right-hand side", default=1e-4, within="[0, 1)")
     )
     preconditioner: Preconditioner = setting(
-        Dependency("Solvers", "Approximate inverse of the matrix", default=NoPreconditioner())
+        Dependency(
+            "Solvers", "Approximate inverse of the matrix", default=NoPreconditioner(), needs="prepare"
+        )
     )
     cache_strategy: str = setting(
         Option(
@@ -104,7 +107,9 @@ class BiCGStab:
         Option("Norm of an accepted residual, relative to the right-hand side", default=1e-4, within="[0, 1)")
     )
     preconditioner: Preconditioner = setting(
-        Dependency("Solvers", "Approximate inverse of the matrix", default=NoPreconditioner())
+        Dependency(
+            "Solvers", "Approximate inverse of the matrix", default=NoPreconditioner(), needs="prepare"
+        )
     )
     cache_strategy: str = setting(
         Option("When the preconditioner is made anew, as in GMRES", default="none", choices=_STRATEGIES)

@@ -9,11 +9,12 @@ from typing import Any, ClassVar
 import torch
 
 from neml2 import log
-from neml2.fields import Dependency, Option, check_settings, setting
+from neml2.fields import Dependency, Option, setting
 from neml2.registry import register
 from neml2.solvers.blocks import Factor, LinearSolver, Matrix, Problem, Vector, squared_norm, wide
 from neml2.solvers.direct import DenseLU
 from neml2.solvers.status import Solution, Status
+from neml2.values import check_settings
 
 Globalise = Callable[[Problem, Vector, Vector, torch.Tensor, torch.Tensor], Vector]
 
@@ -37,10 +38,10 @@ class Newton:
     SECTION: ClassVar[str] = "Solvers"
 
     linear_solver: LinearSolver = setting(
-        Dependency("Solvers", "Solver of the linear systems", default=DenseLU())
+        Dependency("Solvers", "Solver of the linear systems", default=DenseLU(), needs="factor")
     )
     abs_tol: float = setting(
-        Option("Norm of the residual below which a point has converged", default=1e-10, within="[0, 1)")
+        Option("Norm of the residual below which a point has converged", default=1e-10, within="[0, 1e6]")
     )
     rel_tol: float = setting(
         Option("Norm relative to that of the first residual", default=1e-8, within="[0, 1)")
@@ -81,10 +82,10 @@ class NewtonWithLineSearch:
     SECTION: ClassVar[str] = "Solvers"
 
     linear_solver: LinearSolver = setting(
-        Dependency("Solvers", "Solver of the linear systems", default=DenseLU())
+        Dependency("Solvers", "Solver of the linear systems", default=DenseLU(), needs="factor")
     )
     abs_tol: float = setting(
-        Option("Norm of the residual below which a point has converged", default=1e-10, within="[0, 1)")
+        Option("Norm of the residual below which a point has converged", default=1e-10, within="[0, 1e6]")
     )
     rel_tol: float = setting(
         Option("Norm relative to that of the first residual", default=1e-8, within="[0, 1)")

@@ -8,10 +8,11 @@ from typing import Any, ClassVar
 
 import torch
 
-from neml2.fields import Dependency, Option, check_settings, setting
+from neml2.fields import Dependency, Option, setting
 from neml2.registry import register
 from neml2.solvers.blocks import Factor, Group, LinearSolver, Matrix, Vector, total
 from neml2.solvers.direct import DenseLU
+from neml2.values import check_settings
 
 
 @register
@@ -38,10 +39,10 @@ class SchurComplement:
         Option("Group of unknowns that is eliminated first: 0 or 1", default=0, within="[0, 1]")
     )
     primary_solver: LinearSolver = setting(
-        Dependency("Solvers", "Linear solver of the primary group", default=DenseLU())
+        Dependency("Solvers", "Linear solver of the primary group", default=DenseLU(), needs="factor")
     )
     schur_solver: LinearSolver = setting(
-        Dependency("Solvers", "Linear solver of the complement", default=DenseLU())
+        Dependency("Solvers", "Linear solver of the complement", default=DenseLU(), needs="factor")
     )
 
     def __post_init__(self) -> None:

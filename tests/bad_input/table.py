@@ -140,7 +140,7 @@ RANGES = [
     Bad("poisson", "'64000.0 0.31'", "'64000.0 0.7'", "0.7, outside its range (-1, 0.5)"),
     Bad("negative_modulus", "'64000.0 0.31'", "'-64000.0 0.31'", "-64000, outside its range (0, inf)"),
     Bad("exponent", "exponent = 5", "exponent = 0", "outside its range (0, inf)"),
-    Bad("tolerance", "abs_tol = 1e-9", "abs_tol = 1e10", "outside its range [0, 1)"),
+    Bad("tolerance", "abs_tol = 1e-9", "abs_tol = 1e10", "outside its range [0, 1e6]"),
     Bad("iterations", "max_its = 30", "max_its = 0", "outside its range [1, 100000]"),
     Bad("range_through_a_tensor", "reference_stress = 60", "reference_stress = 'times'",
         "0, outside its range (0, inf)"),

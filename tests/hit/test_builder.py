@@ -126,12 +126,12 @@ def test_options_that_a_type_understands_beyond_its_declarations():
         (
             "abs_tol = 1e-9",
             "abs_tol = 1e10",
-            "22:5: [Solvers/newton] abs_tol is '1e10', outside its range [0, 1)",
+            "22:5: [Solvers/newton] abs_tol is '1e10', outside its range [0, 1e6]",
         ),
         (
             "abs_tol = 1e-9",
             "abs_tol = -1",
-            "22:5: [Solvers/newton] abs_tol is '-1', outside its range [0, 1)",
+            "22:5: [Solvers/newton] abs_tol is '-1', outside its range [0, 1e6]",
         ),
         ("abs_tol = 1e-9", "abs_tol = small", "[Solvers/newton] abs_tol is 'small', which is not a number"),
         (
@@ -144,6 +144,11 @@ def test_options_that_a_type_understands_beyond_its_declarations():
         ("= 'lu'", "= 'superlu'", "there is no [Solvers/superlu] (there are newton, lu)"),
         ("= 'lu'", "= 'lu newton'", "linear_solver is 'lu newton'; name one block of [Solvers]"),
         ("= 'lu'", "= ''", "linear_solver is ''; name one block of [Solvers]"),
+        (
+            "type = DenseLU",
+            "type = JacobiPreconditioner",
+            "[Solvers/newton] linear_solver is of type JacobiPreconditioner; it takes BiCGStab, DenseLU",
+        ),
         (
             "type = DenseLU",
             "type = DenseLu",

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from neml2 import log
-from neml2.solvers import DenseLU, Newton, NewtonWithLineSearch, Status
+from neml2.solvers import GMRES, DenseLU, Newton, NewtonWithLineSearch, SchurComplement, Status
 from tests.solvers.problems import stub, vectors
 
 F64 = torch.float64
@@ -237,6 +237,23 @@ def test_one_trial_means_full_steps():
 def test_options_have_ranges(options, message):
     with pytest.raises(ValueError, match=message):
         Newton(**options)
+
+
+def test_options_have_kinds():
+    with pytest.raises(TypeError, match="max_its is 2.5, but an int is expected"):
+        Newton(max_its=2.5)
+    with pytest.raises(TypeError, match="abs_tol is 'small', but a float is expected"):
+        Newton(abs_tol="small")
+    with pytest.raises(TypeError, match="linear_solver is 'lu'; it takes BiCGStab, DenseLU, GMRES, Schur"):
+        Newton(linear_solver="lu")
+    with pytest.raises(TypeError, match="primary_solver is of type Newton; it takes BiCGStab"):
+        SchurComplement(primary_solver=Newton())
+    with pytest.raises(TypeError, match="preconditioner is of type DenseLU; it takes BlockJacobi"):
+        GMRES(preconditioner=DenseLU())
+
+
+def test_tolerances_may_be_in_pascal():
+    assert Newton(abs_tol=100.0).abs_tol == 100.0
 
 
 def test_line_search_options_have_ranges():
