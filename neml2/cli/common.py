@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import functools
 import os
+import signal
 import sys
+import threading
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import torch
@@ -18,7 +21,7 @@ from neml2.registry import did_you_mean
 if TYPE_CHECKING:
     from neml2.hit import InputFile
 
-OK, FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
+OK, FAILED, WRONG_INPUT, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
 
 
 class Parser(argparse.ArgumentParser):
@@ -63,6 +66,33 @@ class Parser(argparse.ArgumentParser):
         self.exit(WRONG_INPUT, f"{self.prog}: {message} (see {self.prog} --help)\n")
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, such as from a batch system that is out of time: ends a tool as Ctrl-C does."""
+
+
+def exit_code_of_stop(stop: KeyboardInterrupt) -> int:
+    """What a shell expects after SIGINT or SIGTERM."""
+    return TERMINATED if isinstance(stop, Terminated) else INTERRUPTED
+
+
+@contextlib.contextmanager
+def stopping_on_sigterm() -> Iterator[None]:
+    """SIGTERM raises :class:`Terminated`; only the main thread may ask for that."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, frame: Any) -> NoReturn:
+        del number, frame
+        raise Terminated("terminated")
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 class Failure(Exception):
     """Ends a tool with this line on standard error and this exit code."""
 
@@ -79,13 +109,14 @@ def guarded(tool: Callable[[Sequence[str] | None], int]) -> Callable[[Sequence[s
         default = torch.get_default_dtype()
         torch.set_default_dtype(torch.float64)  # for --trust-input; the interpreter does not need it
         try:
-            code = tool(argv)
+            with stopping_on_sigterm():
+                code = tool(argv)
             sys.stdout.flush()
             return code
         except SystemExit as stop:  # from argparse, after --help or a wrong argument
             return stop.code if isinstance(stop.code, int) else OK
-        except KeyboardInterrupt:
-            return say("interrupted", INTERRUPTED)
+        except KeyboardInterrupt as stop:
+            return say(str(stop) or "interrupted", exit_code_of_stop(stop))
         except BrokenPipeError:  # the reader, such as `head`, has seen enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return OK

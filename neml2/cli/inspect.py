@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -171,3 +172,7 @@ def _file_text(facts: dict[str, Any]) -> list[str]:
         lines += [f"[{section}]", *columns([(n, *about.values()) for n, about in blocks.items()]), ""]
     counts = [f"{plural(len(blocks), 'block')} in [{s}]" for s, blocks in facts["sections"].items()]
     return [*lines, f"{facts['file']}: no errors ({', '.join(counts)})"]
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

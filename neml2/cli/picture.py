@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from neml2.drivers.hdf5 import replacing
 from neml2.drivers.plot import series
 from neml2.types import SR2, Scalar
 
@@ -24,7 +26,8 @@ def draw(trajectory: Trajectory, path: str | os.PathLike[str]) -> str:
     """Draw ``trajectory`` into the file ``path``; returns what is to be seen, in words."""
     pair = loop(trajectory)
     figure, what = _loops(trajectory, *pair) if pair else _courses(trajectory)
-    figure.savefig(path)
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format=Path(path).suffix.lstrip(".").lower())
     return what
 
 
@@ -90,15 +93,18 @@ def _courses(trajectory: Trajectory) -> tuple[Any, str]:
             (time - time[0]) / np.ptp(time, axis=0),
             f"{trajectory.time_name}, from its start to its end",
         )
+    thinned = []
     for axes, name in zip(panels, curves):
         values = series(trajectory, name)
         points = _chosen(values.shape[1])
+        if len(points) < values.shape[1]:
+            thinned.append(f", {len(points)} of {values.shape[1]} points")
         for k, i in enumerate(points):
-            shade = _ink()(k / max(len(points) - 1, 1))
+            shade = _ink()((k + 1) / len(points))
             axes.plot(time[:, i % time.shape[1]], values[:, i], lw=1.2, color=shade)
         axes.set_title(_label(trajectory, name), fontsize=9)
     _name_axes(figure, what, "")
-    return figure, f"{', '.join(curves)} over time"
+    return figure, f"{', '.join(curves)} over time{max(thinned, key=len, default='')}"
 
 
 def _liveliest(trajectory: Trajectory, name: str) -> str:
@@ -173,4 +179,4 @@ def _label(trajectory: Trajectory, name: str) -> str:
         base, component = name, ""
     unit = _unit(trajectory, base)
     words = f"{base.replace('_', ' ')} {component}".strip()
-    return f"{words} [{unit}]" if unit else words
+    return f"{words} [{unit}]" if unit and unit not in words.split() else words

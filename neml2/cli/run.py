@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,12 +14,12 @@ import torch
 
 from neml2.cli.common import (
     FAILED,
-    INTERRUPTED,
     OK,
     WRONG_INPUT,
     Failure,
     Parser,
     check_file,
+    exit_code_of_stop,
     first_line,
     guarded,
     open_input,
@@ -173,7 +174,8 @@ def _transient(driver: PrescribedTransient, args: argparse.Namespace) -> int:
         say(_in_our_words(str(error)), FAILED)
         return _keep_part(getattr(error, "trajectory", None), args, FAILED)
     except KeyboardInterrupt as stop:
-        return _keep_part(getattr(stop, "trajectory", None), args, say("interrupted", INTERRUPTED))
+        code = exit_code_of_stop(stop)
+        return _keep_part(getattr(stop, "trajectory", None), args, say(str(stop) or "interrupted", code))
     kept = _keep(trajectory, args)
     if driver.save_as:
         kept.insert(0, _place("results", driver.save_as))
@@ -203,7 +205,8 @@ def _writing(path: str, write: Callable[[], Any]) -> Any:
     try:
         return write()
     except OSError as error:  # such as a disk that has become full
-        raise Failure(f"{path}: cannot be written: {error.strerror or error}", FAILED) from None
+        message = f"cannot write {path}: {error.strerror}" if error.strerror else str(error)
+        raise Failure(message, FAILED) from None
 
 
 def _keep_part(trajectory: Trajectory | None, args: argparse.Namespace, code: int) -> int:
@@ -243,3 +246,7 @@ def _comparison(file: InputFile, name: str, driver: Any, args: argparse.Namespac
     if not args.quiet:
         print(verdict)
     return OK
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,8 +1,13 @@
+import errno
 import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
+from matplotlib.colors import to_hex
 
 from neml2 import Trajectory
 from neml2.cli import picture, run
@@ -180,6 +185,27 @@ def test_interrupt(folder, capsys, monkeypatch):
     assert len(Trajectory.from_hdf5("part.h5")) == 3
 
 
+def test_termination(folder, capsys, monkeypatch):
+    from neml2.drivers.transient import _Run
+
+    step = _Run._step
+
+    def terminated(self, k, *args):
+        if k == 3:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return step(self, k, *args)
+
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(_Run, "_step", terminated)
+    assert run.main([GOOD, "-o", "part.h5"]) == 143
+    assert capsys.readouterr().err.splitlines() == [
+        "terminated",
+        "2 steps had been done; results in part.h5",
+    ]
+    assert len(Trajectory.from_hdf5("part.h5")) == 3
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
 CHECKS = """
 [Drivers]
   [regression]
@@ -302,8 +328,46 @@ def test_results_over_time(folder):
     (folder / "input.i").write_text(OSCILLATOR)
     trajectory = trajectory_of("input.i", folder)
     assert picture.loop(trajectory) is None
-    assert picture.draw(trajectory, "out.svg") == "x over time"
+    assert picture.draw(trajectory, "out.svg") == "x over time, 9 of 12 points"
     assert os.path.getsize("out.svg") > 10_000
+    figure, _ = picture._courses(trajectory)
+    assert to_hex(figure.axes[0].lines[-1].get_color()) == picture._INK[-1]  # one line is not a pale one
+
+
+def test_an_old_picture_outlives_a_full_disk(folder, monkeypatch):
+    from matplotlib.figure import Figure
+
+    (folder / "input.i").write_text(OSCILLATOR)
+    trajectory = trajectory_of("input.i", folder)
+    picture.draw(trajectory, "out.png")
+    old = Path("out.png").read_bytes()
+
+    def full(self, path, **kwargs):
+        Path(path).write_bytes(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Figure, "savefig", full)
+    with pytest.raises(OSError, match="No space left"):
+        picture.draw(trajectory, "out.png")
+    assert Path("out.png").read_bytes() == old
+    assert sorted(p.name for p in folder.iterdir()) == ["input.i", "out.h5", "out.png"]
+
+
+def test_a_full_disk_is_told_once(folder, capsys, monkeypatch):
+    def full(trajectory, path):
+        raise OSError(f"cannot write {path}: No space left on device; what was there before is unchanged")
+
+    monkeypatch.setattr("neml2.drivers.save", full)
+    assert run.main([GOOD, "-o", "out.h5"]) == 1
+    assert capsys.readouterr().err.count("cannot") == 1
+
+
+@pytest.mark.parametrize("tool", ["run", "inspect", "syntax"])
+def test_tools_run_as_modules(tool):
+    shown = subprocess.run(
+        [sys.executable, "-m", f"neml2.cli.{tool}", "--version"], capture_output=True, text=True
+    )
+    assert shown.stdout.startswith("neml2 ")
 
 
 def test_clocks_of_different_speed(folder):
