@@ -67,6 +67,8 @@ def nearest(word: str, candidates: Iterable[str]) -> str | None:
     if not found:
         lower = {c.lower(): c for c in pool}
         found = [lower[m] for m in difflib.get_close_matches(word.lower(), list(lower), n=1, cutoff=0.7)]
+    if not found and len(word) > 3:  # a part of a long name
+        found = sorted((c for c in pool if word.lower() in c.lower()), key=len)[:1]
     return found[0] if found else None
 
 

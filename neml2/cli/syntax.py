@@ -27,6 +27,7 @@ from neml2.fields import (
     ParameterField,
     Variable,
 )
+from neml2.model import Model
 from neml2.registry import SECTIONS, Entry, did_you_mean, entries
 
 _EPILOG = """\
@@ -124,13 +125,20 @@ def _option(f: Field, entry: Entry) -> dict[str, Any]:
         "name": f.option,
         "doc": f.doc,
         "ftype": _role(f),
-        "required": f.required,
+        "required": _needed(f, entry),
         "type": _type_name(f),
         "value": _default(f, entry),
     }
     within = getattr(f, "within", None)
     extra = {"unit": f.unit, "range": within.text if within else "", "choices": getattr(f, "choices", ())}
     return {**described, **{k: list(v) if k == "choices" else v for k, v in extra.items() if v}}
+
+
+def _needed(f: Field, entry: Entry) -> bool:
+    """Whether a block has to have the option, by itself or along with another one that it has to have."""
+    if not isinstance(f, OptionField) or not f.goes_with:
+        return f.required
+    return any(other.required for other in entry.fields.values() if other.option == f.goes_with)
 
 
 def _role(f: Field) -> str:
@@ -247,6 +255,9 @@ def page(entry: Entry) -> str:
     rows = columns([_row(f, entry) for f in fields], indent="    ")
     for heading, group in itertools.groupby(zip(fields, rows), key=lambda pair: _heading(pair[0])):
         lines += [f"  {heading}", *(row for _, row in group), ""]
+    instead = entry.cls.extra_options() if issubclass(entry.cls, Model) else ()
+    if instead:
+        lines += [f"  The values may also be given one by one, as {', '.join(instead)}.", ""]
     return "\n".join([*lines, *_template(entry)])
 
 
@@ -266,7 +277,7 @@ def _row(f: Field, entry: Entry) -> tuple[str, ...]:
     default = _default(f, entry)
     if f.option is None:
         return default, _type_name(f), "", f.doc
-    standard = "required" if f.required else f"= {default}" if default else "optional"
+    standard = "required" if _needed(f, entry) else f"= {default}" if default else "optional"
     if isinstance(f, Variable) and not f.of and default == f.option:
         standard = ""  # named after its option, as most are
     notes = [f"unit: {f.unit}"] if f.unit else []
@@ -278,6 +289,10 @@ def _row(f: Field, entry: Entry) -> tuple[str, ...]:
 
 
 def _template(entry: Entry) -> list[str]:
-    needed = [f.option for f in entry.fields.values() if f.required and f.option]
+    needed = [f.option for f in entry.fields.values() if _needed(f, entry) and f.option]
     body = [f"      {name} = ..." for name in needed]
     return [f"  [{entry.section}]", "    [name]", f"      type = {entry.name}", *body, "    []", "  []"]
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

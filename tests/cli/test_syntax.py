@@ -49,6 +49,13 @@ def test_page_of_a_type(capsys):
         assert words in page
 
 
+def test_block_to_start_from_is_complete(capsys):
+    assert syntax.main(["--type", "LinearIsotropicElasticity"]) == 0
+    page = capsys.readouterr().out
+    assert "coefficients = ...\n      coefficient_types = ..." in page
+    assert "one by one, as E, nu, K, G, lam, M" in page
+
+
 def test_page_names_derived_variables(capsys):
     assert syntax.main(["--type", "SR2BackwardEulerTimeIntegration"]) == 0
     page = capsys.readouterr().out
@@ -64,7 +71,11 @@ def test_every_type_has_a_page_and_json():
 
 @pytest.mark.parametrize(
     ("flag", "word", "near"),
-    [("--type", "VoceIsotropicHardning", "VoceIsotropicHardening"), ("--section", "Solver", "Solvers")],
+    [
+        ("--type", "VoceIsotropicHardning", "VoceIsotropicHardening"),
+        ("--type", "Perzyna", "PerzynaPlasticFlowRate"),
+        ("--section", "Solver", "Solvers"),
+    ],
 )
 def test_nearest_spelling(flag, word, near, capsys):
     assert syntax.main([flag, word]) == 2

@@ -41,7 +41,11 @@ class WithElasticConstants(Model, abstract=True):
 
     coefficients: Scalar = Parameter("coefficients", "Elastic constants", many=True)
     coefficient_types: list[str] = Option(
-        "What each of the coefficients is", default=[], many=True, choices=tuple(WORDS)
+        "What each of the coefficients is, in the same order",
+        default=[],
+        many=True,
+        choices=tuple(WORDS),
+        goes_with="coefficients",
     )
 
     ORDER: ClassVar[tuple[str, ...]] = tuple(CONSTANTS)  # of declaration
