@@ -6,6 +6,7 @@ A leaf declares its variables, parameters and options once, as class attributes,
 
 from __future__ import annotations
 
+import inspect
 import sys
 import types
 from collections.abc import Mapping, Sequence
@@ -18,13 +19,21 @@ from neml2 import derivatives
 from neml2.binding import Wired, bind, option_value
 from neml2.context import DEFAULT, Context
 from neml2.errors import MissingVariable
-from neml2.fields import BufferField, DependencyField, Field, FileField, OptionField, ParameterField
+from neml2.fields import (
+    DependencyField,
+    Field,
+    FileField,
+    InputField,
+    OptionField,
+    ParameterField,
+)
+from neml2.parameters import HoldsParameters
 from neml2.registry import did_you_mean, listing, register
 from neml2.types import Tensor, TensorWrapper
 from neml2.values import Kind, as_typed
 
 
-class Model(torch.nn.Module):
+class Model(HoldsParameters):
     """A map from named values to named values.
 
     Subclasses declare :func:`~neml2.fields.Input`, :func:`~neml2.fields.Output`,
@@ -40,7 +49,6 @@ class Model(torch.nn.Module):
     """
 
     SECTION: ClassVar[str] = "Models"
-    FIELDS: ClassVar[dict[str, Field]] = {}
     RETURNS_TUPLE: ClassVar[bool] = False  # a leaf with a single output returns it bare
 
     name: str
@@ -110,6 +118,8 @@ class Model(torch.nn.Module):
             self._hold(attr, typed, f)
         self.providers = bound.providers
         self.setup()
+        if type(self).evaluate is Model.evaluate:
+            self._check_forward(fields)
 
     def arrange(self, fields: dict[str, Field], given: dict[str, Any]) -> dict[str, Field]:
         """Adapt the declarations to the options of this instance, which are set; the default does nothing.
@@ -121,6 +131,22 @@ class Model(torch.nn.Module):
 
     def setup(self) -> None:
         """Called at the end of construction, with names and parameters known; the default does nothing."""
+
+    def _check_forward(self, fields: Mapping[str, Field]) -> None:
+        signature = inspect.signature(self.forward)
+        try:
+            signature.bind(*self._slots)
+        except TypeError:
+            wanted = [
+                f.attr
+                for kind in (InputField, ParameterField)
+                for f in fields.values()
+                if isinstance(f, kind)
+            ]
+            raise TypeError(
+                f"{type(self).__name__}.forward takes {signature}; it is called with the inputs and then the"
+                f" parameters, as in forward(self, {', '.join(wanted)})"
+            ) from None
 
     def _by_option(self, given: dict[str, Any]) -> dict[str, Any]:
         options = {f.option: f.option for f in self.FIELDS.values() if f.option is not None}
@@ -157,16 +183,6 @@ class Model(torch.nn.Module):
             )
         return Wired(next(iter(value.output_spec)), value)
 
-    def _hold(self, attr: str, typed: TensorWrapper, f: ParameterField) -> None:
-        data = typed.data
-        if isinstance(f, BufferField):
-            self.register_buffer(attr, data.detach().clone())
-        else:
-            shared = isinstance(data, torch.nn.Parameter)  # by whoever made it; a plain tensor is copied
-            held = data if shared else torch.nn.Parameter(data.detach().clone())
-            self.register_parameter(attr, held)  # type: ignore[arg-type] # a parameter either way
-        self._kinds[attr] = Kind(f.type, typed.sub_batch_ndim, f.table)
-
     # ---------------------------------------------------------------- evaluation
 
     def evaluate(
@@ -201,8 +217,13 @@ class Model(torch.nn.Module):
             return self._kinds[what].wrap(self._buffers[what])  # type: ignore[arg-type]
         return None
 
-    def __call__(self, *inputs: Any) -> Any:
+    def __call__(self, *inputs: Any, **named: Any) -> Any:
         """Outputs from inputs in the order of ``input_spec``: one typed tensor, or a tuple of them."""
+        if named:
+            raise TypeError(
+                f"{self._label()} takes its inputs by position ({listing(self.input_spec)});"
+                f" to give them by name use call_by_name({{'{next(iter(named))}': ...}})"
+            )
         if len(inputs) != len(self.input_spec):
             missing = list(self.input_spec)[len(inputs) :]
             raise TypeError(
@@ -215,22 +236,37 @@ class Model(torch.nn.Module):
     def call_by_name(self, values: Mapping[str, Any]) -> dict[str, TensorWrapper]:
         """Outputs by name from inputs by name; raw tensors and numbers are wrapped, extra names ignored.
 
-        Raises :class:`~neml2.errors.MissingVariable` (a ``KeyError``) when an input is missing and
-        :class:`TypeError` for a wrong tensor type or when dtypes are mixed.
+        Numbers take the dtype of the other inputs or of the parameters.
+
+        Raises :class:`~neml2.errors.MissingVariable` (a ``KeyError``) when an input is missing,
+        :class:`TypeError` for a wrong tensor type or when dtypes are mixed, and :class:`ValueError` for
+        batches that do not broadcast.
         """
-        return self.evaluate(self.typed_inputs(values))
+        typed = self.typed_inputs(values)
+        try:
+            return self.evaluate(typed)
+        except RuntimeError:
+            self.batch_shape(typed)  # says which batches do not fit, if that is the reason
+            raise
 
     def typed_inputs(self, values: Mapping[str, Any]) -> dict[str, TensorWrapper]:
         """The inputs of the model as typed tensors, checked for presence, kind and dtype."""
         typed: dict[str, TensorWrapper] = {}
+        numbers = []
         for variable, kind in self.input_spec.items():
             if variable in values:
+                if isinstance(values[variable], int | float | list | tuple):
+                    numbers.append(variable)
                 typed[variable] = as_typed(values[variable], kind, f"{self._label()}: input '{variable}'")
             elif variable not in self.optional_inputs:
                 raise MissingVariable(
                     f"{self._label()} needs the input '{variable}' ({kind.__name__})"
                     f"{did_you_mean(variable, values)}; got {listing(values)}"
                 )
+        if numbers:
+            others = [v.data for n, v in typed.items() if n not in numbers and v.data.is_floating_point()]
+            for like in [*others, *self.parameters()][:1]:
+                typed |= {n: typed[n].to(like) for n in numbers}
         self._check_dtypes(typed)
         return typed
 
@@ -250,15 +286,25 @@ class Model(torch.nn.Module):
     provided_items = property(lambda self: frozenset(self.output_spec), doc="Names of the outputs.")
 
     def batch_shape(self, values: Mapping[str, TensorWrapper], context: Context = DEFAULT) -> torch.Size:
-        """The dynamic batch to which the inputs and all parameters broadcast."""
-        shapes = [v.dynamic_batch_shape for v in values.values()]
-        for module in self.modules():
+        """The dynamic batch to which the inputs and all parameters broadcast.
+
+        Raises :class:`ValueError` that lists the batches when they do not.
+        """
+        shapes = {f"'{n}'": v.dynamic_batch_shape for n, v in values.items()}
+        for path, module in self.named_modules():
             if isinstance(module, Model):
                 for attr, kind in module._kinds.items():
                     data = module._parameters.get(attr)
                     if data is not None:
-                        shapes.append(kind.batch_shape(context.value_of(data).shape))
-        return torch.broadcast_shapes(*shapes)
+                        name = f"parameter '{path + '.' if path else ''}{attr}'"
+                        shapes[name] = kind.batch_shape(context.value_of(data).shape)
+        try:
+            return torch.broadcast_shapes(*shapes.values())
+        except RuntimeError:
+            told = ", ".join(f"{n} {tuple(s)}" for n, s in shapes.items() if s)
+            raise ValueError(
+                f"{self._label()}: these batches do not broadcast to a common one: {told}"
+            ) from None
 
     # ---------------------------------------------------------------- derivatives
 
@@ -285,83 +331,6 @@ class Model(torch.nn.Module):
     ) -> dict[str, torch.Tensor]:
         """Gradient of the sum of ``<cotangent, output>`` for each parameter, in the parameter's own shape."""
         return derivatives.param_vjp(self, self.typed_inputs(inputs), cotangents, self._named(params))
-
-    # ---------------------------------------------------------------- parameters
-
-    def _named(self, params: Sequence[str] | None) -> dict[str, torch.nn.Parameter]:
-        known = dict(self.named_parameters())
-        return known if params is None else {n: self._known(n, known) for n in params}
-
-    def _known(self, name: str, known: Mapping[str, torch.nn.Parameter]) -> torch.nn.Parameter:
-        if name not in known:
-            raise MissingVariable(
-                f"{self._label()} has no parameter '{name}'{did_you_mean(name, known)};"
-                f" its parameters are {listing(known)}"
-            )
-        return known[name]
-
-    def _owner(self, name: str) -> tuple[Model, str]:
-        self._known(name, dict(self.named_parameters()))
-        path, _, attr = name.rpartition(".")
-        return self.get_submodule(path), attr  # type: ignore[return-value]
-
-    @property
-    def parameter_base_shapes(self) -> dict[str, list[int]]:
-        """The base shape of every parameter, by qualified name."""
-        owners = {n: self._owner(n) for n, _ in self.named_parameters()}
-        return {n: list(owner._kinds[attr].type.BASE_SHAPE) for n, (owner, attr) in owners.items()}
-
-    def set_parameter(self, name: str, value: Any) -> None:
-        """Change a parameter by its qualified name.
-
-        In place, keeping the ``torch.nn.Parameter``, when the value broadcasts into its shape; otherwise the
-        parameter is replaced by a new one of the value's shape with the same ``requires_grad``.
-        """
-        owner, attr = self._owner(name)
-        old = owner._parameters[attr]
-        assert old is not None
-        typed = as_typed(value, owner._kinds[attr].type, f"parameter '{name}'")
-        data = typed.data.detach().to(old)
-        try:
-            fits = torch.broadcast_shapes(data.shape, old.shape) == old.shape
-        except RuntimeError:
-            fits = False
-        if fits:
-            with torch.no_grad():
-                old.copy_(data)
-        else:
-            new = torch.nn.Parameter(data.clone(), requires_grad=old.requires_grad)
-            for module in self.modules():
-                for n, p in list(module._parameters.items()):
-                    if p is old:  # a shared parameter stays shared
-                        setattr(module, n, new)
-
-    def get_parameter(self, target: str) -> torch.nn.Parameter:
-        """The ``torch.nn.Parameter`` of that qualified name."""
-        return self._known(target, dict(self.named_parameters(remove_duplicate=False)))
-
-    def __getattr__(self, name: str) -> Any:
-        kinds = self.__dict__.get("_kinds", {})
-        if name in kinds:
-            store = self._parameters if name in self._parameters else self._buffers
-            return kinds[name].wrap(store[name])
-        try:
-            return super().__getattr__(name)
-        except AttributeError:
-            known = [*kinds, *self._modules, *(a for a in self.__dict__ if not a.startswith("_"))]
-            raise AttributeError(
-                f"{self._label()} has no attribute '{name}'{did_you_mean(name, known)}"
-            ) from None
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        kinds = self.__dict__.get("_kinds", {})
-        if name in kinds and not isinstance(value, torch.nn.Parameter) and name in self._parameters:
-            value = as_typed(value, kinds[name].type, f"{self._label()}.{name}").data
-            if not isinstance(value, torch.nn.Parameter):
-                value = torch.nn.Parameter(value)
-        if name in kinds and isinstance(value, torch.Tensor):
-            kinds[name].type(value, kinds[name].sub_batch_ndim)  # checks the base shape
-        super().__setattr__(name, value)
 
     # ---------------------------------------------------------------- looks
 

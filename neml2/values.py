@@ -14,6 +14,7 @@ from neml2 import registry
 from neml2.fields import (
     DependencyField,
     Field,
+    Interval,
     OptionField,
     ParameterField,
     check_number,
@@ -25,11 +26,19 @@ from neml2.types import Scalar, TensorWrapper
 
 @dataclass(frozen=True)
 class Kind:
-    """How a stored parameter is to be read: its tensor type, sub-batch rank, and table axes."""
+    """How a stored parameter is to be read: its tensor type, sub-batch rank, table axes, and range."""
 
     type: type[TensorWrapper]
     sub_batch_ndim: int = 0
     table: int = 0
+    within: Interval | None = None
+
+    def check(self, data: torch.Tensor, name: str, owner: str) -> None:
+        """Refuse a new value that is not finite, out of range, or of another base shape."""
+        self.type(data, self.sub_batch_ndim)
+        if not data.is_meta:
+            field = ParameterField("", option=name, within=self.within)
+            check_number(data.detach().flatten().tolist(), field, owner)
 
     def wrap(self, data: torch.Tensor) -> TensorWrapper:
         return self.type._new(data, self.sub_batch_ndim)

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1] / "neml2"
 LAYERS = [  # a module may import from its own layer and from those above it in this list
     {"types", "fields", "lags", "errors", "aoti", "compat"},
     {"registry", "log"},
-    {"context", "values", "binding", "derivatives", "model"},
+    {"context", "values", "binding", "derivatives", "parameters", "model"},
     {"composed", "solvers"},
     {"system", "points", "gradient"},
     {"substep", "implicit", "es"},
