@@ -111,7 +111,16 @@ class StateUpdate:
         What cannot be known without a step (rates, unknowns without history) is NaN, outside the graph.
         """
         values = self._inputs(state, forces, forces)
-        outputs = self.model.evaluate(values, Context(solves=[], initial=True))
+        try:
+            outputs = self.model.evaluate(values, Context(solves=[], initial=True))
+        except ValueError as error:
+            plain = [n for n, v in state.items() if not v.sub_batch_ndim]
+            if not plain:
+                raise
+            raise ValueError(
+                f"{self.model} cannot be evaluated in its initial state: {error} A state that is not given is"
+                f" zero, without sub-batch axes; give {listing(plain)} an initial value that has them"
+            ) from error
         outputs.update({n: v for n, v in state.items() if n in outputs})
         return {
             n: v if bool(v.data.isfinite().all()) else type(v)._new(v.data.detach(), v.sub_batch_ndim)

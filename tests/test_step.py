@@ -7,7 +7,7 @@ from neml2.model import Model
 from neml2.predictors import LinearExtrapolationPredictor
 from neml2.solvers import Newton, Status
 from neml2.step import StateUpdate
-from neml2.types import Scalar, Vec
+from neml2.types import Scalar, Vec, sum
 from tests.small_models import F64, decay, scalar
 
 
@@ -134,3 +134,24 @@ def test_gradients_through_steps():
         update.model.set_parameter(name, c)
         sums.append(float(function(start).sum().detach()))
     assert float(slope) == pytest.approx((sums[0] - sums[1]) / (2 * h), rel=1e-6)
+
+
+class Total(Model):
+    """A sum over sites."""
+
+    x: Scalar = Input("x")
+    total: Scalar = Output("total")
+
+    def forward(self, x):
+        return sum(x.with_sub_batch_ndim(1).sub_batch, 0)
+
+
+def test_a_state_that_lacks_its_sites_is_named():
+    update = StateUpdate(
+        ComposedModel([decay(), Total(name="total")], additional_outputs=["x"], name="model")
+    )
+    state = update.initial_state({}, torch.zeros((), dtype=F64))
+    with pytest.raises(ValueError, match=r"'model' cannot be evaluated in its initial state: .*give x an"):
+        update.initial_outputs(state, forces(0.0))
+    given = update.initial_state({"x": Scalar(torch.ones(3, dtype=F64), 1)}, torch.zeros((), dtype=F64))
+    assert float(update.initial_outputs(given, forces(0.0))["total"].data.detach()) == 3.0
