@@ -138,4 +138,7 @@ def _level(level: int | str) -> int:
     return level
 
 
-reload()
+try:
+    reload()
+except ValueError as error:  # a misspelt word must not keep the library from being imported
+    sys.stderr.write(f"neml2: {_VARIABLE} is ignored: {error}\n")

@@ -276,7 +276,10 @@ class ResidualProblem:
         values.update(self.unknown_layout.unflatten(unknowns, self.batch))
         solves: list[Solution] = []  # of implicit updates inside the residual
         outputs = self.system.model.evaluate(values, replace(self.context, solves=solves))
-        residual = self.residual_layout.flatten(outputs, self.batch)
+        layout = self.residual_layout
+        for n, sub in layout.sub_batch.items():
+            _expect_sites(n, outputs[n], sub, self.system)
+        residual = layout.flatten(outputs, self.batch)
         for inner in solves:
             if not inner.succeeded:  # such a point has no residual
                 residual = [torch.where(wide(inner.converged, r), r, torch.nan) for r in residual]
@@ -308,6 +311,19 @@ class ResidualProblem:
             for n in self.residual_names
         ]
         return torch.stack(sizes, -1).argmax(-1)
+
+
+def _expect_sites(name: str, residual: TensorWrapper, sub: tuple[int, ...], system: NonlinearSystem) -> None:
+    """Refuse a residual with more sites than its unknown has."""
+    found = tuple(residual.sub_batch_shape)
+    fits = len(found) <= len(sub) and all(f in (1, s) for f, s in zip(found[::-1], sub[::-1], strict=False))
+    if not fits:
+        unknown = dict(zip(system.residual_names, system.unknown_names, strict=True))[name]
+        raise ValueError(
+            f"the residual '{name}' has the sub-batch {found}, but its unknown '{unknown}' has {sub}; declare"
+            f" that of '{unknown}' in [Settings] example_batch_shape, or give it an old value or a guess that"
+            f" has one"
+        )
 
 
 def unknown_layout(

@@ -176,6 +176,14 @@ def test_groups_and_structures_give_the_same_answer(unknowns, structure, solver,
         torch.testing.assert_close(found, exact, rtol=1e-9, atol=1e-9)
 
 
+def test_sites_that_the_unknown_does_not_have():
+    update = ImplicitUpdate(NonlinearSystem(Spring(k=1.0), "x"))
+    with pytest.raises(
+        ValueError, match=r"'x_residual' has the sub-batch \(4,\), but its unknown 'x' has \(\)"
+    ):
+        update(Scalar(0.0), Scalar(random(2, 4), 1))
+
+
 def test_sub_batches_by_second_derivatives():
     update = sites_update("x v; y", "block dense", SchurComplement())
     zero = {"x": Scalar(torch.zeros(2, dtype=F64), 1), "v": Vec(torch.zeros(2, 3, dtype=F64), 1)}

@@ -1,4 +1,7 @@
 import io
+import os
+import subprocess
+import sys
 
 import pytest
 
@@ -94,3 +97,17 @@ def test_where_results_went(tmp_path, capsys):
     log.set_default_level("driver", "info")
     save(Nothing(), tmp_path / "out.pt")
     assert capsys.readouterr().out == f"[neml2:driver ][info] Results saved to {tmp_path / 'out.pt'}\n"
+
+
+def test_a_misspelt_word_does_not_keep_the_library_from_being_imported():
+    done = subprocess.run(
+        [sys.executable, "-c", "import neml2; print('here')"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "NEML2_LOGS": "newtn=info"},
+    )
+    assert done.stdout == "here\n"
+    assert done.stderr == (
+        "neml2: NEML2_LOGS is ignored: no log channel 'newtn'; did you mean 'newton'?"
+        " (channels: newton, linear, substep, model, tensor, driver, all)\n"
+    )

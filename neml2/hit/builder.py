@@ -115,7 +115,7 @@ def unknown_options(
             found.append(
                 InputError(
                     item.where,
-                    f"[{block.path}] has no {noun} '{name}'{near or ';'} ({kind}: {listing(known)})",
+                    f"[{block.path}] has no {noun} '{name}'{near} ({kind}: {listing(known)})",
                 )
             )
     return found

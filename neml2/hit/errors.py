@@ -41,6 +41,16 @@ class Where:
         return f"{self.file}:{self.line}:{self.col}" if self.line else self.file
 
 
+@dataclass(frozen=True)
+class Message:
+    """One of the ``messages`` of an ``nmhit.Error``."""
+
+    filename: str
+    line: int
+    column: int
+    message: str
+
+
 class InputError(ValueError):
     """Something in an input file that cannot be used: ``where`` it is, and ``what``, with the remedy."""
 
@@ -71,6 +81,11 @@ class CircularReference(InputError, RecursionError):
 
 class SyntaxProblem(InputError, nmhit.Error):
     """Text that is not in the HIT format, or a block that lacks an option it needs."""
+
+    @property
+    def messages(self) -> list[Message]:
+        """The error as an ``nmhit.Error`` has it."""
+        return [Message(self.where.file, self.where.line, self.where.col, self.what)]
 
 
 class FileProblem(SyntaxProblem, OSError):

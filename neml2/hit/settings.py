@@ -67,7 +67,7 @@ class Settings:
         ``known`` (default: ``names``) nor a lag of one of them.
         """
         names = list(names)
-        pool = list(names if known is None else known)
+        pool = list(dict.fromkeys(names if known is None else known))
         families = {_base(n) for n in pool}
         for name in self.example_batch_shape:
             if name != UNIFORM and _base(name) not in families:

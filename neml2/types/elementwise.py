@@ -107,9 +107,9 @@ def where(cond: TensorWrapper, a: P, b: P) -> P:
     if type(b) is not type(a):
         raise TypeError(f"where got a {type(a).__name__} and a {type(b).__name__}; make both the same type.")
     if type(cond) is not Scalar and type(cond) is not type(a):
+        more = "" if type(a) is Scalar else f" or a {type(a).__name__}"
         raise TypeError(
-            f"where got a {type(cond).__name__} as condition; give a Scalar or a {type(a).__name__},"
-            " as made by gt."
+            f"where got a {type(cond).__name__} as condition; give a Scalar{more}, as made by gt."
         )
     n = max(cond.sub_batch_ndim, a.sub_batch_ndim, b.sub_batch_ndim)
     mask = aligned(cond, n)

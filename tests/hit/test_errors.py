@@ -30,6 +30,10 @@ def test_scripts_can_catch_what_they_are_used_to(kind, caught):
         with pytest.raises(base):
             raise error
     assert str(pickle.loads(pickle.dumps(error))) == str(error)
+    if isinstance(error, nmhit.Error):
+        (message,) = error.messages
+        assert (message.filename, message.line, message.column) == ("a.i", 3, 5)
+        assert message.message == "no such thing"
 
 
 def test_collected_errors_have_a_line_each_and_stop_at_twenty():
