@@ -16,6 +16,7 @@ LAYERS = [  # a module may import from its own layer and from those above it in 
     {"system", "points", "gradient"},
     {"substep", "implicit", "es"},
     {"predictors", "step", "models"},
+    {"compiler"},
     {"drivers"},
     {"hit"},
     {"cli"},

@@ -85,6 +85,12 @@ def _parser() -> Parser:
         metavar="WAY",
         help="what to do when points do not converge: raise, freeze, substep or substep,freeze",
     )
+    parser.add_argument(
+        "--engine",
+        default="auto",
+        choices=("auto", "native", "eager"),
+        help="compile long runs to native code where that is possible (auto, the default), always, or never",
+    )
     parser.add_argument("--quiet", action="store_true", help="print nothing but errors")
     return parser
 
@@ -166,10 +172,15 @@ def _convert(driver: Any, device: torch.device, dtype: torch.dtype) -> None:
 
 
 def _transient(driver: PrescribedTransient, args: argparse.Namespace) -> int:
+    from neml2.drivers import NotNative
+
     ways = _ways(args.on_failure)
     progress = False if args.quiet else None
+    driver.driver.engine = args.engine
     try:
         trajectory = driver.run(on_failure=ways, progress=progress)
+    except NotNative as error:
+        return say(f"{error}; run without --engine native", FAILED)
     except ConvergenceError as error:
         say(_in_our_words(str(error)), FAILED)
         return _keep_part(getattr(error, "trajectory", None), args, FAILED)

@@ -8,6 +8,7 @@ from neml2.drivers.checks import (
 from neml2.drivers.files import check_place, save
 from neml2.drivers.from_file import PrescribedTransient
 from neml2.drivers.history import History
+from neml2.drivers.native import NotNative
 from neml2.drivers.trajectory import Trajectory
 from neml2.drivers.transient import TransientDriver
 from neml2.drivers.unit_test import ModelUnitTest, ModelUnitTestReport
@@ -17,6 +18,7 @@ __all__ = [
     "History",
     "ModelUnitTest",
     "ModelUnitTestReport",
+    "NotNative",
     "PrescribedTransient",
     "Trajectory",
     "TransientDriver",

@@ -13,6 +13,7 @@ import torch
 from neml2.drivers.binding import Loading
 from neml2.drivers.declared import declarations
 from neml2.drivers.history import History, is_a
+from neml2.drivers.native import NativeEngine, NotNative
 from neml2.drivers.trajectory import Origin, Trajectory
 from neml2.errors import ConvergenceError
 from neml2.model import Model
@@ -27,7 +28,9 @@ if TYPE_CHECKING:
 
 Values = dict[str, TensorWrapper]
 
+_ENGINES = ("eager", "native", "auto")
 _WAYS = ("raise", "freeze", "substep")
+_MANY_STEPS, _MANY_POINTS = 100, 100_000  # from here on a compilation of 1-3 s pays (points times steps)
 _QUIET_SECONDS = 2.0  # runs shorter than this show no progress bar
 
 
@@ -48,6 +51,12 @@ class TransientDriver:
         A progress bar on stderr: always, never, or (``None``) in long runs at a terminal.
     settings
         The ``[Settings]`` of an input file, for sub-batch shapes.
+    engine
+        ``"eager"`` runs the models as they are, step by step. ``"native"`` compiles the update to C++ and
+        runs the whole history in one call: forward only (under ``torch.no_grad()``), float64, on the CPU; it
+        raises :class:`NotNative` for what it does not take. ``"auto"`` takes the native engine for long runs
+        where it can. When a point does not converge there, the eager engine runs the history and applies
+        ``on_failure``.
     """
 
     def __init__(
@@ -59,6 +68,7 @@ class TransientDriver:
         progress: bool | None = None,
         settings: Settings | None = None,
         input_text: str = "",
+        engine: str = "eager",
     ) -> None:
         if not isinstance(model, Model):
             raise TypeError(f"TransientDriver drives a model, not a {type(model).__name__}")
@@ -72,6 +82,12 @@ class TransientDriver:
         self.progress = progress
         self.settings = settings
         self.input_text = input_text
+        if engine not in _ENGINES:
+            raise ValueError(
+                f"engine is '{engine}'{did_you_mean(engine, _ENGINES)}; give one of {listing(_ENGINES)}"
+            )
+        self.engine = engine
+        self._engine = NativeEngine(self.update)
 
     def bind(self, history: History | Mapping[str, Any]) -> Loading:
         """The history as typed values for the model, checked; see :meth:`History.bind`."""
@@ -109,12 +125,30 @@ class TransientDriver:
         loading = self.bind(history)
         ways = self.on_failure if on_failure is None else _ways(on_failure)
         run = _Run(self, loading, ways, progress if progress is not None else self.progress)
+        if self.engine != "eager":
+            found = self._native(run)
+            if found is not None:
+                return found
         try:
             run.advance()
         except (ConvergenceError, KeyboardInterrupt) as stop:
             stop.trajectory = run.trajectory()  # type: ignore[union-attr]
             raise
         return run.trajectory()
+
+    def _native(self, run: _Run) -> Trajectory | None:
+        """The run in one call of a kernel; ``None`` when the eager engine has to do it."""
+        small = len(run.loading) < _MANY_STEPS and len(run.loading) * run.loading.batch.numel() < _MANY_POINTS
+        if self.engine == "auto" and small and self._engine.kernel is None:
+            return None
+        state, start = run.initial()
+        try:
+            return self._engine.run(run.loading, start, state, run.origin, self.time)
+        except NotNative as reason:
+            if self.engine == "native":
+                raise NotNative(f"engine='native' cannot run {self.model}: {reason}") from None
+            self._engine.say_once(str(reason))
+        return None
 
 
 def result_size(update: StateUpdate, loading: Loading) -> int:
@@ -163,9 +197,7 @@ class _Run:
     def advance(self) -> None:
         update, loading = self.driver.update, self.loading
         forces = loading.at(0)
-        state = update.initial_state({**loading.zeros, **loading.initial}, loading.time)
-        start = {**update.initial_outputs(state, forces)}
-        start |= {n: v for n, v in loading.initial.items() if n in start}
+        state, start = self.initial()
         self.outputs.append(start)
         self.status.append(torch.tensor(int(Status.NOT_SOLVED), dtype=torch.int8))
         self.iterations.append(torch.zeros((), dtype=torch.int32))
@@ -175,6 +207,13 @@ class _Run:
             outputs = self._step(k, state, forces, old)
             state = update.next_state(state, outputs)
             old = update.next_old_forces(forces, old)
+
+    def initial(self) -> tuple[Values, Values]:
+        """The state and the outputs before the first step."""
+        update, loading = self.driver.update, self.loading
+        state = update.initial_state({**loading.zeros, **loading.initial}, loading.time)
+        start = {**update.initial_outputs(state, loading.at(0))}
+        return state, start | {n: v for n, v in loading.initial.items() if n in start}
 
     def _bar(self, steps: range) -> Iterable[int]:
         if self.progress is False or (self.progress is None and not sys.stderr.isatty()):

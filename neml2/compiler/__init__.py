@@ -1,0 +1,1 @@
+"""State updates as native kernels: trace, differentiate, eliminate, emit, build, run."""

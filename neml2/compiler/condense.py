@@ -1,0 +1,100 @@
+"""The choice of an elimination: the cheapest of several that gives the right step at every sample point."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from neml2.compiler.differentiate import jacobian
+from neml2.compiler.eliminate import Elimination, eliminate
+from neml2.compiler.graph import Node, ancestors
+from neml2.compiler.lower import Region
+from neml2.compiler.sample import values_at
+
+BOTTLENECKS = ((3, 2), (2, 2), (4, 4))  # see eliminate: wide, used
+LARGE = (1e-4, 1e-3, 1e-2, 1e-1)  # smallest size of a pivot within its row
+RIGHT = 1e-5  # relative error of a step; Newton's method forgives far more
+CONDITION = 1e12  # of the Jacobian; beyond it there is no right step to compare with
+
+
+def condense(region: Region, samples: list[dict[str, float]]) -> Elimination:
+    """The elimination of a region's Newton system.
+
+    Small pivots are allowed where numbers show that they do no harm; the strictest choice is taken when none
+    of the others passes.
+    """
+    values = values_at(samples)
+    right = _steps(region, values)
+    found: list[Elimination] = []
+    for large in LARGE:
+        for wide, used in BOTTLENECKS:
+            e = eliminate(region.unknowns, region.cuts, region.residual, values, wide, used, large)
+            if large == LARGE[-1] or _error(e, right, samples, values) < RIGHT:
+                found.append(e)
+        if found and large != LARGE[-1]:
+            break  # stricter pivots only add operations
+    return min(found, key=cost)
+
+
+def cost(e: Elimination) -> int:
+    """Operations of an iteration: those of the graph, and those of the dense core."""
+    return len(ancestors(e.nodes())) + len(e.core) ** 3
+
+
+def _steps(region: Region, values: Callable[[Node], np.ndarray]) -> list[np.ndarray | None]:
+    """The Newton step at every sample by a dense solve, ``None`` where there is none."""
+    rows = jacobian(region.residual, region.unknowns)
+    n = len(region.unknowns)
+    residual = np.array([values(r) for r in region.residual])  # (n, samples)
+    dense = np.zeros((residual.shape[1], n, n))
+    for i, row in enumerate(rows):
+        for c, d in row.items():
+            dense[:, i, c] = values(d)
+    steps: list[np.ndarray | None] = []
+    for a, r in zip(dense, residual.T, strict=True):
+        usable = np.isfinite(a).all() and np.isfinite(r).all() and _condition(a) < CONDITION
+        steps.append(np.linalg.solve(a, -r) if usable else None)
+    return steps
+
+
+def _condition(a: np.ndarray) -> float:
+    """After scaling rows and columns, whose units differ."""
+    with np.errstate(all="ignore"):
+        a = a / np.abs(a).max(axis=1, keepdims=True)
+        a = a / np.abs(a).max(axis=0, keepdims=True)
+    return float(np.linalg.cond(a)) if np.isfinite(a).all() else np.inf
+
+
+def _error(
+    e: Elimination,
+    right: list[np.ndarray | None],
+    samples: list[dict[str, float]],
+    values: Callable[[Node], np.ndarray],
+) -> float:
+    """The largest relative error of the condensed step over all samples."""
+    m = len(e.core)
+    matrix = np.array([[values(d) for d in row] for row in e.core]).reshape(m, m, len(samples))
+    rhs = np.array([values(d) for d in e.core_rhs]).reshape(m, len(samples))
+    with_core = []
+    for k, sample in enumerate(samples):
+        try:
+            core = _solved(matrix[:, :, k], rhs[:, k]) if m else np.zeros(0)
+        except np.linalg.LinAlgError:
+            core = np.full(m, np.nan)
+        with_core.append(sample | {s.value: float(x) for s, x in zip(e.core_step, core, strict=True)})
+    at = values_at(with_core)
+    steps = np.array([at(d) for d in e.step]).T  # (samples, n)
+    worst = 0.0
+    for step, wanted in zip(steps, right, strict=True):
+        if wanted is not None:
+            size = np.abs(wanted).max()
+            error = np.abs(step - wanted).max() / size if size > 0 else np.abs(step).max()
+            worst = max(worst, float(error)) if error == error else np.inf
+    return worst
+
+
+def _solved(matrix: np.ndarray, rhs: np.ndarray) -> np.ndarray:
+    with np.errstate(all="ignore"):
+        scale = np.abs(matrix).max(axis=1)
+        return np.linalg.solve(matrix / scale[:, None], rhs / scale)

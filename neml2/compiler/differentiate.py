@@ -1,0 +1,144 @@
+"""Derivatives of scalar graphs: forward mode for sparse Jacobians, reverse mode for gradients."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+from neml2.compiler.graph import Graph, Node, ancestors
+
+ZERO_SLOPE = {"sign", "floor", "not", "lt", "le", "eq", "and", "or"}
+
+
+def slopes(n: Node) -> list[tuple[Node, Node]]:
+    """``(argument, derivative of n by it)`` for every argument that matters."""
+    g = n.graph
+    if n.op in ZERO_SLOPE or not n.args:
+        return []
+    if n.op == "where":
+        c, a, b = n.args
+        one, zero = g.const(1), g.const(0)
+        return [(a, g.where(c, one, zero)), (b, g.where(c, zero, one))]
+    a = n.args[0]
+    if len(n.args) == 1:
+        return [(a, _unary(n, a, g))]
+    b = n.args[1]
+    one = g.const(1)
+    if n.op == "add":
+        return [(a, one), (b, one)]
+    if n.op == "sub":
+        return [(a, one), (b, g.const(-1))]
+    if n.op == "mul":
+        return [(a, b), (b, a)]
+    if n.op == "div":
+        inverse = one / b
+        return [(a, inverse), (b, -(n * inverse))]
+    if n.op in ("max", "min"):
+        first = g.binary("le", b, a) if n.op == "max" else g.binary("le", a, b)
+        return [(a, g.where(first, one, g.const(0))), (b, g.where(first, g.const(0), one))]
+    if n.op == "rem":
+        return [(a, one)]
+    raise NotImplementedError(n.op)
+
+
+def _unary(n: Node, a: Node, g: Graph) -> Node:
+    op = n.op
+    if op == "neg":
+        return g.const(-1)
+    if op == "abs":
+        return g.unary("sign", a)
+    if op == "sqrt":
+        return 0.5 / n
+    if op == "exp":
+        return n
+    if op == "log":
+        return 1.0 / a
+    if op == "expm1":
+        return n + 1.0
+    if op == "log1p":
+        return 1.0 / (a + 1.0)
+    if op == "log10":
+        return (1.0 / math.log(10)) / a
+    if op == "sin":
+        return g.unary("cos", a)
+    if op == "cos":
+        return -g.unary("sin", a)
+    if op == "tan":
+        return 1.0 + n * n
+    if op == "asin":
+        return 1.0 / g.unary("sqrt", 1.0 - a * a)
+    if op == "acos":
+        return -1.0 / g.unary("sqrt", 1.0 - a * a)
+    if op == "atan":
+        return 1.0 / (1.0 + a * a)
+    if op == "tanh":
+        return 1.0 - n * n
+    raise NotImplementedError(op)
+
+
+def times(slope: Node, d: Node, n: Node, arg: Node) -> Node:
+    """Chain rule; a derivative of a choice is a choice of derivatives, so that NaN stays in its branch."""
+    g = d.graph
+    if slope.op == "where":
+        c, a, b = slope.args
+        if a.is_const(1) and b.is_const(0):
+            return g.where(c, d, g.const(0))
+        if a.is_const(0) and b.is_const(1):
+            return g.where(c, g.const(0), d)
+    return slope * d
+
+
+def jacobian(roots: list[Node], variables: list[Node]) -> list[dict[int, Node]]:
+    """Sparse rows: for every root, derivative by position in ``variables`` (zeros do not appear)."""
+    rows: dict[int, dict[int, Node]] = {v.index: {i: v.graph.const(1)} for i, v in enumerate(variables)}
+    for n in ancestors(roots):
+        if n.index in rows:
+            continue
+        if not any(rows.get(a.index) for a in n.args):
+            continue
+        rows[n.index] = derivative_row(n, rows)
+    return [rows.get(r.index, {}) for r in roots]
+
+
+def derivative_row(n: Node, rows: dict[int, dict[int, Node]]) -> dict[int, Node]:
+    """The sparse derivative of ``n`` from those of its arguments."""
+    g = n.graph
+    if n.op == "where":
+        c, a, b = n.args
+        ra, rb = rows.get(a.index, {}), rows.get(b.index, {})
+        zero = g.const(0)
+        made = {i: g.where(c, ra.get(i, zero), rb.get(i, zero)) for i in {**ra, **rb}}
+        return {i: d for i, d in made.items() if not d.is_const(0)}
+    row: dict[int, Node] = {}
+    for arg, slope in slopes(n):
+        for i, d in rows.get(arg.index, {}).items():
+            term = times(slope, d, n, arg)
+            row[i] = row[i] + term if i in row else term
+    return {i: d for i, d in row.items() if not d.is_const(0)}
+
+
+def gradient(roots: Iterable[Node], weights: Iterable[Node], variables: list[Node]) -> list[Node]:
+    """Derivative of the weighted sum of ``roots`` by each of ``variables`` (reverse mode)."""
+    roots, weights = list(roots), list(weights)
+    g = (roots or variables)[0].graph
+    bar: dict[int, Node] = {}
+    for r, w in zip(roots, weights, strict=True):
+        bar[r.index] = bar[r.index] + w if r.index in bar else w
+    stop = {v.index for v in variables}
+    needed = _dependents(roots, stop)
+    for n in reversed(ancestors(roots)):
+        if n.index not in bar or n.index not in needed or n.index in stop:
+            continue
+        for arg, slope in slopes(n):
+            if arg.index in needed:
+                term = times(slope, bar[n.index], n, arg)
+                bar[arg.index] = bar[arg.index] + term if arg.index in bar else term
+    return [bar.get(v.index, g.const(0)) for v in variables]
+
+
+def _dependents(roots: list[Node], stop: set[int]) -> set[int]:
+    needed = set(stop)
+    for n in ancestors(roots):
+        if any(a.index in needed for a in n.args):
+            needed.add(n.index)
+    return needed

@@ -1,0 +1,157 @@
+// Vectors of W doubles, masks of the same width, and the functions that the kernels use.
+// exp and log are ours (errors below 1 ulp and 1.5 ulp), so that a lane's result depends on nothing but its operand;
+// rarer functions call libm lane by lane.
+#include <cmath>
+#include <cstdint>
+#if defined(__AVX512F__) || defined(__AVX__)
+#include <immintrin.h>
+#endif
+
+#ifndef W
+#if defined(__AVX512F__)
+#define W 8
+#else
+#define W 4
+#endif
+#endif
+
+typedef double V __attribute__((vector_size(W * 8)));
+typedef int64_t M __attribute__((vector_size(W * 8)));
+
+static inline V bc(double x) { return V{} + x; }
+static inline V sel(M c, V a, V b) { return c ? a : b; }
+static inline V sel(M c, double a, double b) { return c ? bc(a) : bc(b); }
+static inline V sel(M c, V a, double b) { return c ? a : bc(b); }
+static inline V sel(M c, double a, V b) { return c ? bc(a) : b; }
+static inline bool any(M m) {
+    int64_t r = 0;
+    for (int i = 0; i < W; ++i) r |= m[i];
+    return r != 0;
+}
+static inline V vabs(V x) { return (V)((M)x & (int64_t)0x7fffffffffffffffLL); }
+static inline V vsign(V x) { return sel(x > 0.0, bc(1.0), sel(x < 0.0, bc(-1.0), sel(x == x, bc(0.0), x))); }
+static inline M finite(V x) { return vabs(x) <= 1.7976931348623157e308; }
+static inline V vmax(V a, V b) { return sel((a > b) | (a != a), a, b); }
+static inline V vmin(V a, V b) { return sel((a < b) | (a != a), a, b); }
+
+static inline V vsqrt(V x) {
+#if defined(__AVX512F__) && W == 8
+    return (V)_mm512_sqrt_pd((__m512d)x);
+#elif defined(__AVX__) && W == 4
+    return (V)_mm256_sqrt_pd((__m256d)x);
+#else
+    V r;
+    for (int i = 0; i < W; ++i) r[i] = std::sqrt(x[i]);
+    return r;
+#endif
+}
+
+static inline V vexp(V x) {
+    const double magic = 0x1.8p52;
+    V y = sel(x > 709.8, bc(709.8), sel(x < -745.2, bc(-745.2), x));
+    V shifted = y * 1.4426950408889634 + magic;
+    M bits = (M)shifted;                                   // the low bits hold the integer
+    V n = shifted - magic;
+    V r = (y - n * 6.93147180369123816490e-01) - n * 1.90821492927058770002e-10;
+    V p = bc(1.0 / 6227020800.0);
+    p = p * r + 1.0 / 479001600.0;
+    p = p * r + 1.0 / 39916800.0;
+    p = p * r + 1.0 / 3628800.0;
+    p = p * r + 1.0 / 362880.0;
+    p = p * r + 1.0 / 40320.0;
+    p = p * r + 1.0 / 5040.0;
+    p = p * r + 1.0 / 720.0;
+    p = p * r + 1.0 / 120.0;
+    p = p * r + 1.0 / 24.0;
+    p = p * r + 1.0 / 6.0;
+    p = p * r + 0.5;
+    p = p * r * r + r + 1.0;
+    M k = (bits << 52) >> 52;                              // sign-extended 12 bits
+    M half = k >> 1;                                       // two factors, for the smallest and largest results
+    V a = (V)((half + 1023) << 52), b = (V)((k - half + 1023) << 52);
+    V e = p * a * b;
+    e = sel(x > 709.782712893384, bc(INFINITY), e);
+    e = sel(x < -745.133219101941, bc(0.0), e);
+    return sel(x == x, e, x);
+}
+
+static inline V vlog(V x) {
+    M tiny = x < 2.2250738585072014e-308;
+    V y = sel(tiny, x * 0x1p54, x);
+    M bits = (M)y;
+    M e = (bits >> 52) & 0x7ff;
+    V m = (V)((bits & (int64_t)0x000fffffffffffffLL) | (int64_t)0x3ff0000000000000LL);
+    M big = m > 1.4142135623730951;
+    m = sel(big, m * 0.5, m);
+    M k = e - 1023 - big + (tiny & (int64_t)-54);          // a true mask is -1
+    V kd = (V)(k + (int64_t)0x4338000000000000LL) - 0x1.8p52;
+    V f = m - 1.0;
+    V s = f / (f + 2.0), z = s * s, w = z * z;
+    V t1 = w * (3.999999999940941908e-01 + w * (2.222219843214978396e-01 + w * 1.531383769920937332e-01));
+    V t2 = z * (6.666666666666735130e-01 + w * (2.857142874366239149e-01 + w * (1.818357216161805012e-01 + w * 1.479819860511658591e-01)));
+    V h = 0.5 * f * f;
+    V r = kd * 6.93147180369123816490e-01 - ((h - (s * (h + (t1 + t2)) + kd * 1.90821492927058770002e-10)) - f);
+    r = sel(x == INFINITY, x, r);
+    r = sel(x == 0.0, bc(-INFINITY), r);
+    return sel((x < 0.0) | (x != x), bc(NAN), r);
+}
+
+#define LANES(name, fn) \
+    static inline V name(V x) { V r; for (int i = 0; i < W; ++i) r[i] = fn(x[i]); return r; }
+LANES(vexpm1, std::expm1) LANES(vlog1p, std::log1p) LANES(vlog10, std::log10) LANES(vsin, std::sin)
+LANES(vcos, std::cos) LANES(vtan, std::tan) LANES(vasin, std::asin) LANES(vacos, std::acos)
+LANES(vatan, std::atan) LANES(vtanh, std::tanh) LANES(vfloor, std::floor)
+static inline V vrem(V a, V b) {                           // the sign of b, exact as that of torch
+    V r;
+    for (int i = 0; i < W; ++i) {
+        const double x = std::fmod(a[i], b[i]);
+        r[i] = x != 0.0 && (x < 0.0) != (b[i] < 0.0) ? x + b[i] : x;
+    }
+    return r;
+}
+
+struct View { const double *p; int64_t step, point, comp; };  // strides in numbers
+struct Out { double *p; int64_t step, point, comp; };
+
+static inline V load(const View &v, int64_t k, int64_t p0, int n, int64_t c) {
+    const double *q = v.p + k * v.step + p0 * v.point + c * v.comp;
+    if (v.point == 0) return bc(*q);
+    V r;
+    for (int i = 0; i < W; ++i) r[i] = q[(i < n ? i : n - 1) * v.point];  // spare lanes repeat the last point
+    return r;
+}
+static inline void store(const Out &o, int64_t k, int64_t p0, int n, int64_t c, V x) {
+    double *q = o.p + k * o.step + p0 * o.point + c * o.comp;
+    for (int i = 0; i < n; ++i) q[i * o.point] = x[i];
+}
+
+// Solve A x = b in every lane, with row scaling and row pivoting; A is (m, m + 1), b and then x its last column.
+template <int m>
+static inline void solve(V (&a)[m][m + 1]) {
+    for (int i = 0; i < m; ++i) {
+        V size = vabs(a[i][0]);
+        for (int j = 1; j < m; ++j) size = vmax(size, vabs(a[i][j]));
+        const V scale = 1.0 / size;
+        for (int j = 0; j <= m; ++j) a[i][j] *= scale;
+    }
+    for (int k = 0; k < m; ++k) {
+        for (int i = k + 1; i < m; ++i) {                  // the largest entry of the column moves up
+            const M swap = vabs(a[i][k]) > vabs(a[k][k]);
+            for (int j = k; j <= m; ++j) {
+                const V x = a[k][j], y = a[i][j];
+                a[k][j] = sel(swap, y, x);
+                a[i][j] = sel(swap, x, y);
+            }
+        }
+        const V inverse = 1.0 / a[k][k];
+        for (int i = k + 1; i < m; ++i) {
+            const V f = a[i][k] * inverse;
+            for (int j = k + 1; j <= m; ++j) a[i][j] -= f * a[k][j];
+        }
+    }
+    for (int k = m - 1; k >= 0; --k) {
+        V x = a[k][m];
+        for (int j = k + 1; j < m; ++j) x -= a[k][j] * a[j][m];
+        a[k][m] = x / a[k][k];
+    }
+}

@@ -1,0 +1,342 @@
+"""Symbolic tensors: what the models see instead of ``torch.Tensor`` while they are traced.
+
+A :class:`SymbolicTensor` is an array of scalar nodes with the part of torch's interface that models and typed
+tensors use. Torch functions reach it through ``__torch_function__``; so the very same ``forward`` that runs
+eagerly builds the graph of one material point, without torch's dispatcher.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from neml2.compiler.graph import Graph, Node
+
+
+class Untraceable(TypeError):
+    """A model uses something that has no meaning for one symbolic point."""
+
+
+class SymbolicTensor:
+    """An array of :class:`~neml2.compiler.graph.Node`, shaped like the tensor of one point."""
+
+    requires_grad = False
+    is_cuda = False
+    device = torch.device("cpu")
+
+    def __init__(self, nodes: np.ndarray, graph: Graph, dtype: torch.dtype = torch.float64) -> None:
+        self.nodes, self.graph, self.dtype = nodes, graph, dtype
+
+    def _like(self, nodes: Any, dtype: torch.dtype | None = None) -> SymbolicTensor:
+        return SymbolicTensor(np.asarray(nodes, dtype=object), self.graph, dtype or self.dtype)
+
+    # ------------------------------------------------------------------ shape
+
+    @property
+    def shape(self) -> torch.Size:
+        return torch.Size(self.nodes.shape)
+
+    @property
+    def ndim(self) -> int:
+        return self.nodes.ndim
+
+    def dim(self) -> int:
+        return self.nodes.ndim
+
+    def size(self, i: int | None = None) -> Any:
+        return self.shape if i is None else self.nodes.shape[i]
+
+    def numel(self) -> int:
+        return self.nodes.size
+
+    def is_floating_point(self) -> bool:
+        return self.dtype.is_floating_point
+
+    def __len__(self) -> int:
+        return len(self.nodes)
+
+    def __getitem__(self, key: Any) -> SymbolicTensor:
+        return self._like(self.nodes[key])
+
+    def reshape(self, *shape: Any) -> SymbolicTensor:
+        return self._like(self.nodes.reshape(_sizes(shape)))
+
+    view = reshape
+
+    def expand(self, *shape: Any) -> SymbolicTensor:
+        sizes = _sizes(shape)
+        own = (1,) * (len(sizes) - self.ndim) + self.nodes.shape
+        return self._like(np.broadcast_to(self.nodes, [o if s == -1 else s for s, o in zip(sizes, own)]))
+
+    def unsqueeze(self, dim: int) -> SymbolicTensor:
+        return self._like(np.expand_dims(self.nodes, dim))
+
+    def squeeze(self, dim: int) -> SymbolicTensor:
+        return self._like(np.squeeze(self.nodes, dim)) if self.nodes.shape[dim] == 1 else self
+
+    def transpose(self, a: int, b: int) -> SymbolicTensor:
+        return self._like(np.swapaxes(self.nodes, a, b))
+
+    def movedim(self, a: Any, b: Any) -> SymbolicTensor:
+        return self._like(np.moveaxis(self.nodes, a, b))
+
+    def permute(self, *dims: Any) -> SymbolicTensor:
+        return self._like(np.transpose(self.nodes, _sizes(dims)))
+
+    @property
+    def mT(self) -> SymbolicTensor:
+        return self.transpose(-2, -1)
+
+    def narrow(self, dim: int, start: int, length: int) -> SymbolicTensor:
+        return self._like(np.take(self.nodes, range(start, start + length), axis=dim))
+
+    def flatten(self, start: int = 0) -> SymbolicTensor:
+        return self._like(self.nodes.reshape(*self.nodes.shape[:start], -1))
+
+    def unbind(self, dim: int = 0) -> tuple[SymbolicTensor, ...]:
+        return tuple(self._like(part) for part in np.moveaxis(self.nodes, dim, 0))
+
+    def flip(self, *dims: Any) -> SymbolicTensor:
+        return self._like(np.flip(self.nodes, _sizes(dims)))
+
+    def _same(self, *args: Any, **kwargs: Any) -> SymbolicTensor:
+        return self
+
+    contiguous = clone = detach = to = double = requires_grad_ = _same
+
+    # ------------------------------------------------------------------ values
+
+    def sum(self, dim: Any = None, keepdim: bool = False) -> SymbolicTensor:
+        return self._like(np.sum(self.nodes, axis=_axis(dim), keepdims=keepdim))
+
+    def mean(self, dim: Any = None) -> SymbolicTensor:
+        total = self.sum(dim)
+        return FUNCTIONS["div"](total, self.numel() / max(total.numel(), 1))
+
+    def new_zeros(self, *shape: Any) -> SymbolicTensor:
+        return constant(np.zeros(_sizes(shape)), self.graph)
+
+    def __bool__(self) -> bool:
+        if self.nodes.size == 1 and self.nodes.item().op == "const":
+            return bool(self.nodes.item().value)
+        raise Untraceable("a Python branch on a value; use where")
+
+    def item(self) -> Any:
+        raise Untraceable("a call of .item(); keep values as tensors")
+
+    tolist = __float__ = __int__ = item
+
+    def __array__(self, *args: Any, **kwargs: Any) -> Any:
+        raise Untraceable("a conversion to NumPy; keep values as tensors")
+
+    def __repr__(self) -> str:
+        return f"SymbolicTensor{tuple(self.nodes.shape)}"
+
+    def abs(self) -> SymbolicTensor:
+        return FUNCTIONS["abs"](self)
+
+    def sqrt(self) -> SymbolicTensor:
+        return FUNCTIONS["sqrt"](self)
+
+    __abs__ = abs
+    __hash__ = object.__hash__
+
+    def __neg__(self) -> SymbolicTensor:
+        return FUNCTIONS["neg"](self)
+
+    def __invert__(self) -> SymbolicTensor:
+        return FUNCTIONS["logical_not"](self)
+
+    @classmethod
+    def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = getattr(func, "__name__", str(func))
+        handler = FUNCTIONS.get(name)
+        if handler is None:
+            raise Untraceable(f"torch.{name}, which has no scalar form here")
+        return handler(*args, **(kwargs or {}))
+
+
+def constant(value: Any, graph: Graph) -> SymbolicTensor:
+    """A tensor of numbers as constants of the graph."""
+    if isinstance(value, torch.Tensor):
+        value = value.detach().double().cpu().numpy()
+    array = np.asarray(value, dtype=float)
+    nodes = np.empty(array.shape, dtype=object)
+    for i in np.ndindex(array.shape):
+        nodes[i] = graph.const(float(array[i]))
+    return SymbolicTensor(nodes, graph)
+
+
+def inputs(name: str, shape: Sequence[int], graph: Graph) -> SymbolicTensor:
+    """A tensor of inputs called ``name[0]``, ``name[1]``, ... in row-major order (``name`` for a scalar)."""
+    nodes = np.empty(tuple(shape), dtype=object)
+    for k, i in enumerate(np.ndindex(tuple(shape))):
+        nodes[i] = graph.input(f"{name}[{k}]" if shape else name)
+    return SymbolicTensor(nodes, graph)
+
+
+def _sizes(shape: Any) -> tuple[int, ...]:
+    return (
+        tuple(shape[0])
+        if len(shape) == 1 and isinstance(shape[0], tuple | list | torch.Size)
+        else tuple(shape)
+    )
+
+
+def _axis(dim: Any) -> Any:
+    return tuple(dim) if isinstance(dim, list | tuple) else dim
+
+
+def _graph_of(*values: Any) -> Graph:
+    for v in values:
+        if isinstance(v, SymbolicTensor):
+            return v.graph
+        if isinstance(v, list | tuple):
+            for w in v:
+                if isinstance(w, SymbolicTensor):
+                    return w.graph
+    raise Untraceable("an operation without a symbolic operand")
+
+
+def _nodes(x: Any, graph: Graph) -> np.ndarray:
+    if isinstance(x, SymbolicTensor):
+        return x.nodes
+    return constant(x, graph).nodes
+
+
+def _elementwise(op: Callable[..., Node], dtype: torch.dtype | None = None) -> Callable[..., SymbolicTensor]:
+    ufuncs: dict[int, Any] = {}
+
+    def apply(*args: Any, **kwargs: Any) -> SymbolicTensor:
+        del kwargs
+        graph = _graph_of(*args)
+        operands = [_nodes(a, graph) for a in args]
+        ufunc = ufuncs.setdefault(len(operands), np.frompyfunc(op, len(operands), 1))
+        return SymbolicTensor(np.asarray(ufunc(*operands), dtype=object), graph, dtype or torch.float64)
+
+    return apply
+
+
+def _unary(op: str) -> Callable[[Node], Node]:
+    return lambda a: a.graph.unary(op, a)
+
+
+def _binary(op: str, swap: bool = False) -> Callable[[Node, Node], Node]:
+    return (lambda a, b: a.graph.binary(op, b, a)) if swap else (lambda a, b: a.graph.binary(op, a, b))
+
+
+def _logic(op: str) -> Callable[[Node, Node], Node]:
+    def made(a: Node, b: Node) -> Node:
+        if op == "and":
+            for x, y in ((a, b), (b, a)):
+                if x.op == "const":
+                    return y if x.value else a.graph.const(0)
+        if op == "or":
+            for x, y in ((a, b), (b, a)):
+                if x.op == "const":
+                    return a.graph.const(1) if x.value else y
+        return a.graph.binary(op, a, b)
+
+    return made
+
+
+_add = _elementwise(_binary("add"))
+_sub = _elementwise(_binary("sub"))
+_mul = _elementwise(_binary("mul"))
+_div = _elementwise(_binary("div"))
+_equal = _elementwise(_binary("eq"), torch.bool)
+_not_equal = _elementwise(lambda a, b: a.graph.unary("not", a.graph.binary("eq", a, b)), torch.bool)
+_where = _elementwise(lambda c, a, b: c.graph.where(_truth(c), a, b))
+
+
+def _truth(c: Node) -> Node:
+    from neml2.compiler.graph import BOOLEAN
+
+    return (
+        c
+        if c.op in BOOLEAN or c.op == "const"
+        else c.graph.unary("not", c.graph.binary("eq", c, c.graph.const(0)))
+    )
+
+
+def _stack(tensors: Sequence[Any], dim: int = 0) -> SymbolicTensor:
+    graph = _graph_of(tensors)
+    return SymbolicTensor(np.stack([_nodes(t, graph) for t in tensors], dim), graph)
+
+
+def _cat(tensors: Sequence[Any], dim: int = 0) -> SymbolicTensor:
+    graph = _graph_of(tensors)
+    return SymbolicTensor(np.concatenate([_nodes(t, graph) for t in tensors], dim), graph)
+
+
+def _clamp(x: SymbolicTensor, min: Any = None, max: Any = None) -> SymbolicTensor:
+    if min is not None:
+        x = _elementwise(_binary("max"))(x, min)
+    return x if max is None else _elementwise(_binary("min"))(x, max)
+
+
+def _filled(value: float) -> Callable[..., SymbolicTensor]:
+    return lambda x, *a, **k: constant(np.full(x.nodes.shape, value), x.graph)
+
+
+def _broadcast(*tensors: Any) -> tuple[SymbolicTensor, ...]:
+    if len(tensors) == 1 and isinstance(tensors[0], list | tuple):
+        tensors = tuple(tensors[0])
+    graph = _graph_of(tensors)
+    return tuple(
+        SymbolicTensor(a, graph)
+        for a in np.broadcast_arrays(*[_nodes(t, graph) for t in tensors], subok=True)
+    )
+
+
+FUNCTIONS: dict[str, Callable[..., Any]] = {
+    **{n: _elementwise(_unary(n)) for n in ("abs", "sign", "sqrt", "exp", "log", "expm1", "log1p", "log10")},
+    **{
+        n: _elementwise(_unary(n))
+        for n in ("sin", "cos", "tan", "asin", "acos", "atan", "tanh", "floor", "neg")
+    },
+    "logical_not": _elementwise(_unary("not"), torch.bool),
+    "bitwise_not": _elementwise(_unary("not"), torch.bool),
+    "add": _add,
+    "sub": _sub,
+    "mul": _mul,
+    "div": _div,
+    "true_divide": _div,
+    "maximum": _elementwise(_binary("max")),
+    "minimum": _elementwise(_binary("min")),
+    "remainder": _elementwise(_binary("rem")),
+    "lt": _elementwise(_binary("lt"), torch.bool),
+    "le": _elementwise(_binary("le"), torch.bool),
+    "gt": _elementwise(_binary("lt", True), torch.bool),
+    "ge": _elementwise(_binary("le", True), torch.bool),
+    "eq": _equal,
+    "ne": _not_equal,
+    "reciprocal": lambda x: _div(1.0, x),
+    "where": _where,
+    "stack": _stack,
+    "cat": _cat,
+    "clamp": _clamp,
+    "zeros_like": _filled(0.0),
+    "ones_like": _filled(1.0),
+    "broadcast_tensors": _broadcast,
+    "sum": lambda x, *a, **k: x.sum(*a, **k),
+    "unbind": lambda x, dim=0: x.unbind(dim),
+    "reshape": lambda x, *s: x.reshape(*s),
+    "square": lambda x: _mul(x, x),
+}
+
+
+def _operator(name: str, fn: Callable[..., SymbolicTensor], swap: bool = False) -> None:
+    setattr(SymbolicTensor, name, (lambda self, o: fn(o, self)) if swap else (lambda self, o: fn(self, o)))
+
+
+for _name, _fn in {"add": _add, "sub": _sub, "mul": _mul, "truediv": _div}.items():
+    _operator(f"__{_name}__", _fn)
+    _operator(f"__r{_name}__", _fn, swap=True)
+for _name in ("lt", "le", "gt", "ge", "eq", "ne"):
+    _operator(f"__{_name}__", FUNCTIONS[_name])
+_operator("__and__", _elementwise(_logic("and"), torch.bool))
+_operator("__or__", _elementwise(_logic("or"), torch.bool))
