@@ -26,7 +26,20 @@ from neml2.registry import register, register_neml2_object
 from neml2.solvers import DenseLU, Newton, NewtonWithLineSearch, Solution, Status
 from neml2.step import StateUpdate
 from neml2.system import NonlinearSystem
-from neml2.types import MRP, R2, SR2, SSR4, WR2, MillerIndex, Quaternion, Scalar, Tensor, TensorWrapper, Vec
+from neml2.types import (
+    MRP,
+    R2,
+    SR2,
+    SSR4,
+    WR2,
+    MillerIndex,
+    PrimitiveTensor,
+    Quaternion,
+    Scalar,
+    Tensor,
+    TensorWrapper,
+    Vec,
+)
 
 __version__ = "0.1.0"
 
@@ -34,6 +47,7 @@ _LAZY = {  # loaded on first use: they bring in libraries that a script may not 
     "neml2.drivers": (
         "History",
         "ModelUnitTest",
+        "ModelUnitTestReport",
         "TransientDriver",
         "TransientRegression",
         "Trajectory",
@@ -61,6 +75,7 @@ if TYPE_CHECKING:
     from neml2.drivers import (
         History,
         ModelUnitTest,
+        ModelUnitTestReport,
         Trajectory,
         TransientDriver,
         TransientRegression,
@@ -106,6 +121,7 @@ __all__ = [
     "Model",
     "ModelNonlinearSystem",
     "ModelUnitTest",
+    "ModelUnitTestReport",
     "Newton",
     "NewtonWithLineSearch",
     "NonlinearResult",
@@ -113,6 +129,7 @@ __all__ = [
     "Option",
     "Output",
     "Parameter",
+    "PrimitiveTensor",
     "Quaternion",
     "R2",
     "REQUIRED",

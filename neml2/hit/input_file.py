@@ -10,6 +10,7 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
+import neml2.types
 from neml2 import registry
 from neml2.hit import builder, csv, expressions
 from neml2.hit.document import Block, Document, Value
@@ -208,7 +209,7 @@ class InputFile:
             what = f"[{block.path}] has the type '{kind.text}', which belongs into [{entry.section}]"
             raise UnknownName(kind.where, what)
         hint = did_you_mean(kind.text, known)
-        if section == "Tensors" and not hint:
+        if section == "Tensors" and (not hint or kind.text in neml2.types.__all__):  # as in NEML2 2
             hint = "; write 'type = Python' and an 'expr', such as Scalar(1.0)"
         raise UnknownName(
             kind.where,

@@ -186,6 +186,7 @@ def test_tensors_from_csv(tmp_path, monkeypatch):
             "<string>:2:1: [Tensors/x] has the unknown type 'Pyton'; did you mean 'Python'?",
         ),
         ("type = FullScalar", "<string>:2:1: [Tensors/x] has the unknown type 'FullScalar'; "),
+        ("type = SR2", "[Tensors/x] has the unknown type 'SR2'; write 'type = Python' and an 'expr'"),
         ("type = Qqq", "write 'type = Python' and an 'expr', such as Scalar(1.0)"),
         (
             "type = Python\nexpr = '1.0'",
