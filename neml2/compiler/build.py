@@ -28,7 +28,7 @@ class NoCompiler(RuntimeError):
 
 
 def compiler() -> tuple[tuple[str, ...], str]:
-    """The command of the C++ compiler and its version: ``CXX``, else g++ or clang++. Raises :class:`NoCompiler`."""
+    """The C++ compiler (``CXX``, else g++ or clang++) and its version. Raises :class:`NoCompiler`."""
     chosen = os.environ.get("CXX", "").strip()
     for words in [shlex.split(chosen)] if chosen else [["g++"], ["clang++"]]:
         path = shutil.which(words[0])

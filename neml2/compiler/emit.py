@@ -165,7 +165,9 @@ def march(step: Step, eliminations: list[Elimination], face: Interface) -> str:
         body.say("const M code = M{};")
     body.say("// results of the step")
     new = {name: body.need(step.outputs[name].nodes.flat) for name, _ in face.outputs}
-    body.say("const M ok = " + (" & ".join(f"ok{i}" for i in range(len(step.regions))) or "M{} - 1") + ";")
+    good = [f"ok{i}" for i in range(len(step.regions))]
+    good += [f"finite({w if not _literal(w) else f'bc({w})'})" for words in new.values() for w in words]
+    body.say("const M ok = " + (" & ".join(dict.fromkeys(good)) or "M{} - 1") + ";")
     body.say("failed_ever |= ~ok;")
     for i, (name, _) in enumerate(face.outputs):
         for c, w in enumerate(new[name]):

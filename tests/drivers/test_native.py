@@ -1,0 +1,400 @@
+"""The compiled engine gives what the eager engine gives, for every batch, and refuses what it cannot do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from neml2 import Scalar, load_input, log
+from neml2.composed import ComposedModel
+from neml2.drivers import History, TransientDriver
+from neml2.drivers.native import NotNative
+from neml2.drivers.transient import _MANY_STEPS
+from neml2.errors import ConvergenceError
+from neml2.implicit import ImplicitUpdate
+from neml2.models.common.time_integration import BackwardEulerTimeIntegration
+from neml2.predictors import LinearExtrapolationPredictor
+from neml2.solvers.newton import NewtonWithLineSearch
+from neml2.solvers.status import Status
+from neml2.system import NonlinearSystem
+from tests.drivers.materials import DrivenDecay, Tearing, decay, snap, strain, strainer, times
+
+ROOT = Path(__file__).parents[2]
+FILES = [*sorted(ROOT.glob("tests/scenarios/*/model.i")), ROOT / "examples/chaboche_cyclic/cyclic.i"]
+STEPS = 21  # of the longer histories
+
+
+@pytest.fixture(scope="module", autouse=True)
+def kernel_cache(tmp_path_factory):
+    """Kernels of the tests go to a folder of their own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NEML2_CACHE", str(tmp_path_factory.mktemp("kernels")))
+        yield
+
+
+def same(native, eager, off=1e-8):
+    assert list(native.outputs) == list(eager.outputs)
+    assert torch.equal(native.status, eager.status)
+    assert torch.equal(native.iterations, eager.iterations)
+    assert native.status.dtype == eager.status.dtype
+    assert native.iterations.dtype == eager.iterations.dtype
+    assert torch.equal(native.time, eager.time)
+    assert native.batch == eager.batch
+    for name in eager.names:
+        a, b = native[name], eager[name]
+        assert type(a) is type(b)
+        scale = float(b.data.abs().nan_to_num(0.0).max())
+        torch.testing.assert_close(a.data, b.data, rtol=0, atol=off * scale, equal_nan=True, msg=name)
+
+
+def both(driver, history, **options):
+    """The run of a native driver, after it was seen to be that of the eager engine."""
+    with torch.no_grad():
+        eager = TransientDriver(driver.model, max_substeps=driver.max_substeps).run(history, **options)
+        native = driver.run(history, **options)
+    same(native, eager)
+    return native
+
+
+def equal_bits(a, b):
+    return a.shape == b.shape and torch.equal(
+        a.contiguous().view(torch.int64), b.contiguous().view(torch.int64)
+    )
+
+
+@pytest.fixture(scope="module")
+def leaving():
+    """A driver of decays and one of snaps, built once."""
+    return TransientDriver(decay(), engine="native")
+
+
+@pytest.fixture(scope="module")
+def snapping():
+    return TransientDriver(snap(), max_substeps=2, engine="native")
+
+
+def loads(*batch, steps=9, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.rand(steps, *batch, dtype=torch.float64, generator=generator)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: p.parent.name)
+def test_a_history_of_a_file(path):
+    given = load_input(path).get_driver("driver")
+    bound = given.driver.bind(given.history)
+    steps = slice(0, STEPS)
+    series = {n: type(v)._new(v.data[steps], v.sub_batch_ndim) for n, v in bound.forces.items()}
+    series.pop(given.driver.time, None)
+    history = History(bound.time[steps], series, initial=bound.initial)
+    native = TransientDriver(given.driver.model, given.driver.time, engine="native")
+    with torch.no_grad():
+        same(native.run(history), TransientDriver(given.driver.model, given.driver.time).run(history))
+
+
+# ---------------------------------------------------------------------- points and batches
+
+
+@pytest.fixture(scope="module")
+def plastic():
+    """A viscoplastic material, twenty strain histories of it, and their native run."""
+    path = ROOT / "tests/scenarios/vp_chaboche_cyclic/model.i"
+    given = load_input(path).get_driver("driver")
+    bound = given.driver.bind(given.history)
+    (name,) = (n for n, v in bound.forces.items() if v.BASE_SHAPE == (6,))
+    pattern = bound.forces[name].data.expand(*bound.forces[name].shape[:1], *bound.batch, 6)[:20, 0]
+    noise = torch.randn(20, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(5))
+    series = pattern[:, None] * (1 + 0.3 * noise)
+    clock = bound.time[:20].reshape(20, -1)[:, 0]
+    driver = TransientDriver(given.driver.model, given.driver.time, engine="native")
+
+    def run(points):
+        with torch.no_grad():
+            return driver.run(History(clock, {name: series[:, points]}))
+
+    return run, run(slice(None))
+
+
+def same_bits(part, whole, points):
+    for name in whole.outputs:
+        assert equal_bits(part[name].data, whole[name].data[:, points]), name
+    assert torch.equal(part.iterations, whole.iterations[:, points])
+
+
+def test_a_point_alone_has_the_bits_of_the_batch(plastic):
+    run, whole = plastic
+    assert whole.succeeded
+    assert len(whole.iterations[1:].unique()) > 1
+    for point in range(20):
+        same_bits(run(point), whole, point)
+
+
+@pytest.mark.parametrize("size", range(1, 20))
+def test_a_smaller_batch_has_the_same_bits(plastic, size):
+    run, whole = plastic
+    same_bits(run(slice(20 - size, 20)), whole, slice(20 - size, 20))
+
+
+def test_points_in_another_order_have_the_same_bits(plastic):
+    run, whole = plastic
+    order = torch.randperm(20, generator=torch.Generator().manual_seed(3))
+    same_bits(run(order), whole, order)
+
+
+def test_threads_do_not_change_a_bit(plastic):
+    run, whole = plastic
+    before = torch.get_num_threads()
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            same_bits(run(slice(None)), whole, slice(None))
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_batches_of_every_shape(leaving):
+    for batch in ((), (1,), (3, 2), (1, 4)):
+        found = both(leaving, {"t": times(9), "load": loads(*batch)})
+        assert found.batch == batch
+        assert found["x"].shape == (9, *batch)
+
+
+def test_values_with_batches_of_their_own(leaving):
+    history = History(
+        times(9), {"load": loads(3, 1)}, initial={"x": torch.tensor([1.0, 2.0, 3.0, 4.0]).double()}
+    )
+    assert both(leaving, history).batch == (3, 4)
+    history = History(times(9), constant={"load": 0.5}, initial={"x": loads(5, steps=2)[:, :, None][0]})
+    assert both(leaving, history).batch == (5, 1)
+
+
+def test_clocks_of_their_own(leaving):
+    clock = times(9)[:, None] * torch.tensor([1.0, 3.0, 10.0], dtype=torch.float64)
+    assert both(leaving, {"t": clock, "load": loads()}).batch == (3,)
+    assert both(leaving, {"t": clock, "load": loads(2, 1)}).batch == (2, 3)
+
+
+def test_values_that_do_not_lie_one_after_the_other(leaving):
+    history = {"t": times(18)[::2], "load": loads(9, steps=4).T[:, 1::2]}
+    assert both(leaving, history).batch == (2,)
+
+
+def test_lengths_of_a_history(leaving):
+    for steps in (1, 2, 3):
+        both(leaving, {"t": times(steps), "load": loads(3, steps=steps)})
+
+
+def test_the_history_is_left_alone(leaving):
+    load, clock = loads(3), times(9)
+    kept = load.clone(), clock.clone()
+    start = torch.tensor([1.0, 2.0, 3.0], dtype=torch.float64)
+    with torch.no_grad():
+        first = leaving.run(History(clock, {"load": load}, initial={"x": start}))
+        x = first["x"].data.clone()
+        leaving.run(History(clock, {"load": 2 * load}, initial={"x": start}))
+    assert torch.equal(load, kept[0]) and torch.equal(clock, kept[1])
+    assert start.tolist() == [1.0, 2.0, 3.0]
+    assert torch.equal(first["x"].data, x)
+
+
+# ---------------------------------------------------------------------- parameters
+
+
+def test_parameters_change_without_a_build():
+    driver = TransientDriver(decay(k=2.0), engine="native")
+    history = {"t": times(9), "load": loads(4)}
+    first = both(driver, history)
+    kernel = driver._engine.kernel
+    with torch.no_grad():
+        (k,) = driver.model.parameters()
+        k.fill_(0.5)
+    second = both(driver, history)
+    assert driver._engine.kernel is kernel
+    assert not torch.equal(first["x"].data, second["x"].data)
+    assert first.origin.parameters != second.origin.parameters
+
+
+@pytest.mark.parametrize("shape", [(4,), (3, 1), (1,)])
+def test_batched_parameters(shape):
+    k = 1.0 + torch.arange(torch.Size(shape).numel(), dtype=torch.float64).reshape(shape)
+    driver = TransientDriver(decay(k=Scalar(k)), engine="native")
+    found = both(driver, {"t": times(9), "load": loads(4)})
+    assert found.batch == torch.broadcast_shapes((4,), shape)
+    assert both(driver, {"t": times(9), "load": loads()}).batch == shape
+
+
+# ---------------------------------------------------------------------- models
+
+
+def test_explicit_models():
+    driver = TransientDriver(strainer(), engine="native")
+    both(driver, History(times(5), {"E": strain(5, 3)}, constant={"T": 2.0}))
+    found = both(driver, History(times(5), {"E": strain(5)}, constant={"T": 2.0}))
+    assert found.status.tolist() == [Status.NOT_SOLVED] + [Status.CONVERGED] * 4
+
+
+def test_explicit_states_and_old_forces():
+    driver = TransientDriver(Tearing(h=1.0, name="tearing"), engine="native")
+    both(driver, {"t": times(6), "load": 0.1 * torch.cumsum(loads(3, steps=6), 0)})
+
+
+def test_two_old_values():
+    """Linear extrapolation reads two; so the start of a history has its own guesses."""
+    rate = DrivenDecay(k=2.0, name="rate")
+    step = BackwardEulerTimeIntegration[Scalar](variable="x", name="step")
+    system = NonlinearSystem(ComposedModel([rate, step], name="residual"), unknowns="x")
+    update = ImplicitUpdate(
+        system, predictor=LinearExtrapolationPredictor(unknowns_Scalar=["x"]), name="update"
+    )
+    driver = TransientDriver(ComposedModel([update, rate], additional_outputs=["x"]), engine="native")
+    for steps in (2, 3, 9):
+        both(driver, History(times(steps), {"load": loads(3, steps=steps)}, initial={"x": 1.5}))
+
+
+# ---------------------------------------------------------------------- failure
+
+
+def failing():
+    load = 0.1 * torch.arange(6, dtype=torch.float64)[:, None] * torch.linspace(0.5, 1.0, 11).double()
+    bad = torch.zeros(6, 11, dtype=torch.float64)
+    bad[3, 9] = 4.0
+    return {"t": times(6, 5.0), "load": load, "bad": bad}
+
+
+def test_an_error_is_that_of_the_eager_engine(snapping):
+    told = []
+    for driver in (snapping, TransientDriver(snapping.model)):
+        with torch.no_grad(), pytest.raises(ConvergenceError) as caught:
+            driver.run(failing())
+        told.append(caught.value)
+    native, eager = told
+    assert str(native) == str(eager)
+    assert native.step == eager.step == 3
+    assert torch.equal(native.status, eager.status)
+    assert len(native.trajectory) == 3
+    same(native.trajectory, eager.trajectory, 0.0)
+
+
+@pytest.mark.parametrize("way", ["freeze", ("substep", "freeze")])
+def test_what_to_do_on_failure_is_done(snapping, way):
+    found = both(snapping, failing(), on_failure=way)
+    assert [point for point, *_ in found.failures] == [(9,)]
+
+
+def test_substeps_rescue(snapping):
+    """Newton diverges for increments over 0.139."""
+    history = {"t": times(3), "load": [0.0, 0.3, 0.35], "bad": [0.0] * 3}
+    found = both(snapping, history, on_failure="substep")
+    assert found.succeeded
+
+
+def test_explicit_results_that_are_not_numbers(snapping):
+    """``y`` has no value while ``bad`` is over 1, and reads the old ``x`` only."""
+    load = 0.1 * torch.arange(4, dtype=torch.float64)[:, None].repeat(1, 3)
+    bad = torch.zeros(4, 3, dtype=torch.float64)
+    bad[2, 1] = 1.1
+    both(snapping, {"t": times(4), "load": load, "bad": bad}, on_failure="freeze")
+
+
+def test_explicit_states_that_are_not_numbers():
+    driver = TransientDriver(Tearing(h=1.0, name="tearing"), engine="native", on_failure="freeze")
+    load = torch.tensor([0.0, 0.1, 0.5, 0.6], dtype=torch.float64)[:, None] * torch.tensor([1.0, 0.1])
+    both(driver, {"t": times(4), "load": load.double()}, on_failure="freeze")
+
+
+# ---------------------------------------------------------------------- refusals
+
+
+def small(kind=torch.float64, steps=3):
+    return {"t": times(steps).to(kind), "load": loads(2, steps=steps).to(kind)}
+
+
+def enough():
+    """A history that is worth a kernel to ``engine="auto"``."""
+    return small(steps=_MANY_STEPS)
+
+
+def line_search():
+    model = decay()
+    model.get_submodule("update").solver = NewtonWithLineSearch()
+    return model
+
+
+def test_gradients_are_refused(leaving):
+    with pytest.raises(
+        NotNative, match=r"engine='native' cannot run .*gives no gradients yet; .*no_grad\(\)"
+    ):
+        leaving.run(small())
+
+
+def test_single_precision_is_refused():
+    driver = TransientDriver(decay().to(torch.float32), engine="native")
+    with torch.no_grad(), pytest.raises(NotNative, match="runs in float64 on the CPU; use engine='eager'"):
+        driver.run(small(torch.float32))
+
+
+def test_other_solvers_are_refused():
+    driver = TransientDriver(line_search(), engine="native")
+    with torch.no_grad(), pytest.raises(NotNative, match="solver of 'update' is not Newton with DenseLU"):
+        driver.run(small())
+
+
+def test_sub_batches_are_refused(leaving):
+    load = Scalar(loads(2, steps=3), sub_batch_ndim=1)
+    with torch.no_grad(), pytest.raises(NotNative, match="takes no sub-batch axes yet; use engine='eager'"):
+        leaving.run({"t": times(3), "load": load})
+
+
+def test_an_engine_that_does_not_exist():
+    with pytest.raises(ValueError, match="engine is 'nativ'; did you mean 'native'"):
+        TransientDriver(decay(), engine="nativ")
+
+
+@pytest.fixture
+def messages():
+    found = []
+    log.set_default_level("driver", "info")
+    log.set_sink(lambda level, text: found.append(text))
+    yield found
+    log.reset_sink()
+    log.reset_defaults()
+
+
+def test_auto_says_once_why_it_runs_in_the_eager_engine(messages):
+    model = line_search()
+    driver, eager = TransientDriver(model, engine="auto"), TransientDriver(model)
+    with torch.no_grad():
+        for _ in range(2):
+            same(driver.run(enough()), eager.run(enough()), 0.0)
+    (text,) = [m for m in messages if "runs in the eager engine" in m]
+    assert "solver of 'update' is not Newton with DenseLU" in text
+
+
+def test_auto_without_a_compiler(messages, monkeypatch):
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    driver = TransientDriver(decay(), engine="auto")
+    with torch.no_grad():
+        same(driver.run(enough()), TransientDriver(driver.model).run(enough()), 0.0)
+    (text,) = [m for m in messages if "runs in the eager engine" in m]
+    assert "CXX is 'no-such-compiler', which is not found" in text
+
+
+def test_auto_gives_gradients(messages):
+    driver = TransientDriver(decay(), engine="auto")
+    driver.run(enough())["x"].data.sum().backward()
+    assert all(p.grad is not None for p in driver.model.parameters())
+    assert driver._engine.kernel is None
+
+
+def test_auto_is_native_where_it_can(messages):
+    driver = TransientDriver(decay(), engine="auto")
+    both(driver, enough())
+    assert driver._engine.kernel is not None
+    assert not [m for m in messages if "eager" in m]
+
+
+def test_auto_builds_no_kernel_for_a_short_history():
+    driver = TransientDriver(decay(), engine="auto")
+    both(driver, small())
+    assert driver._engine.kernel is None
