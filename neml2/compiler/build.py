@@ -2,7 +2,7 @@
 
 The cache lies in the user's cache directory (``XDG_CACHE_HOME``, else ``~/.cache``), or in ``NEML2_CACHE``. A
 library is built under a name of its own and renamed, so two processes that build the same kernel do not
-disturb each other, and a killed build leaves nothing that could be loaded.
+disturb each other, and a killed build leaves nothing that could be loaded. Its name ends in its own digest.
 """
 
 from __future__ import annotations
@@ -77,17 +77,23 @@ def library(text: str) -> tuple[Path, ctypes.CDLL]:
     key = hashlib.sha256("\n".join([text, *command, version, *FLAGS, _processor()]).encode()).hexdigest()[:20]
     folder = cache_directory()
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    target = folder / f"{key}.so"
-    if target.exists():
-        try:
-            return folder / f"{key}.cpp", ctypes.CDLL(str(target))
-        except OSError:
-            target.unlink(missing_ok=True)  # damaged: built anew below
-    _build(command, text, target)
-    return folder / f"{key}.cpp", ctypes.CDLL(str(target))
+    for found in folder.glob(f"{key}-*.so"):
+        if found.stem == f"{key}-{_digest(found)}":
+            with suppress(OSError):
+                return folder / f"{key}.cpp", ctypes.CDLL(str(found))
+        found.unlink(missing_ok=True)  # damaged: loading a part of a library can end the process
+    built = _build(command, text, folder / key)
+    try:
+        return folder / f"{key}.cpp", ctypes.CDLL(str(built))
+    except OSError as error:
+        raise NoCompiler(f"cannot load a kernel: {error}; name another folder in NEML2_CACHE") from None
 
 
-def _build(command: tuple[str, ...], text: str, target: Path) -> None:
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+
+
+def _build(command: tuple[str, ...], text: str, target: Path) -> Path:
     with tempfile.TemporaryDirectory(dir=target.parent) as work:
         code, made = Path(work) / "kernel.cpp", Path(work) / "kernel.so"
         try:
@@ -103,8 +109,9 @@ def _build(command: tuple[str, ...], text: str, target: Path) -> None:
             )
             if done.returncode == 0:
                 os.replace(code, target.with_suffix(".cpp"))
+                target = target.with_name(f"{target.name}-{_digest(made)}.so")
                 os.replace(made, target)
-                return
+                return target
         lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
         raise NoCompiler(f"{command[0]} could not compile a kernel: {lines[0]}")
 

@@ -31,6 +31,9 @@ class NativeEngine:
         self.kernel: Kernel | None = None
         self.told: set[str] = set()
 
+    def __getstate__(self) -> dict[str, object]:
+        return {**vars(self), "kernel": None}  # a loaded library cannot be copied; the cache has it
+
     def run(
         self, loading: Loading, start: Values, state: Values, origin: Origin, name: str
     ) -> Trajectory | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from pathlib import Path
 
 import pytest
@@ -222,6 +224,13 @@ def test_batched_parameters(shape):
     found = both(driver, {"t": times(9), "load": loads(4)})
     assert found.batch == torch.broadcast_shapes((4,), shape)
     assert both(driver, {"t": times(9), "load": loads()}).batch == shape
+
+
+def test_a_driver_is_copied_without_its_kernel(leaving):
+    first = both(leaving, {"t": times(9), "load": loads(4)})
+    for twin in (copy.deepcopy(leaving), pickle.loads(pickle.dumps(leaving))):
+        again = both(twin, {"t": times(9), "load": loads(4)})
+        assert equal_bits(again["x"].data, first["x"].data)
 
 
 # ---------------------------------------------------------------------- models
