@@ -54,6 +54,10 @@ class Kernel:
         self.text = source(self.step, self.eliminations, self.face)
         self.path, self._library = library(self.text)
 
+    def is_stale(self) -> bool:
+        """Whether a solver has been exchanged since: its tolerances are part of the kernel."""
+        return any(r.solver is not r.update.solver for r in self.step.regions)
+
     def operations(self) -> int:
         """Scalar operations of one Newton iteration, all regions together."""
         return sum(

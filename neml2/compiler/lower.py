@@ -42,6 +42,7 @@ class Region:
     residual: list[Node]
     cuts: list[Node]
     solver: Any
+    update: ImplicitUpdate
     variables: list[str]  # of every residual
 
 
@@ -159,7 +160,7 @@ class _Lowering:
             flat_g += list(np.broadcast_to(guess[u].nodes, unknowns[u].nodes.shape).flat)
             names += [r] * _nodes(residual[r]).size
         self.step.regions.append(
-            Region(model.name or "solve", flat_u, flat_g, flat_r, cuts, model.solver, names)
+            Region(model.name or "solve", flat_u, flat_g, flat_r, cuts, model.solver, model, names)
         )
         return {n: known[n] for n in model.output_spec}
 

@@ -72,6 +72,10 @@ class Binding:
             n: self._zero(n, k) for n, k in update.states.items() if n not in initial and self._extent(n)
         }
         batch = self._common_batch(time, forces, {**zeros, **initial})
+        if batch.numel() == 0:
+            raise ValueError(
+                f"the history has the batch {tuple(batch)}, which has no points; give one at least"
+            )
         for n, v in forces.items():
             _check_finite(v, n, 1, time)
         for n, v in initial.items():

@@ -29,6 +29,7 @@ class NativeEngine:
     def __init__(self, update: StateUpdate) -> None:
         self.update = update
         self.kernel: Kernel | None = None
+        self.refused = ""  # why this model cannot be compiled; the answer does not change
         self.told: set[str] = set()
 
     def __getstate__(self) -> dict[str, object]:
@@ -49,13 +50,16 @@ class NativeEngine:
         missing = [n for n in self.update.forces if n not in loading.forces]
         if missing:
             raise NotNative(f"'{missing[0]}' is left out of the history")
+        if self.refused:
+            raise NotNative(self.refused)
         try:
-            if self.kernel is None:
+            if self.kernel is None or self.kernel.is_stale():
                 from neml2.compiler.kernel import Kernel
 
                 self.kernel = Kernel(self.update, loading.forces)
         except (Unsupported, NoCompiler) as error:
-            raise NotNative(str(error)) from None
+            self.refused = str(error)
+            raise NotNative(self.refused) from None
         at_start = {n: type(v)._new(v.data[0], v.sub_batch_ndim) for n, v in loading.forces.items()}
         batch = torch.broadcast_shapes(
             self.update.model.batch_shape(at_start),

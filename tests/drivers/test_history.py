@@ -199,3 +199,9 @@ def test_named_components_are_not_taken_for_stored_ones():
 def test_values_come_by_name():
     with pytest.raises(TypeError, match="prescribed is a list; give a dict"):
         History(times(4), [strain(4)])
+
+
+def test_a_batch_without_points_is_refused():
+    driver = TransientDriver(decay())
+    with pytest.raises(ValueError, match=r"batch \(0,\), which has no points"):
+        driver.run(History(times(3), {"load": torch.zeros(3, 0, dtype=torch.float64)}))
