@@ -34,7 +34,7 @@ def slopes(n: Node) -> list[tuple[Node, Node]]:
         inverse = one / b
         return [(a, inverse), (b, -(n * inverse))]
     if n.op in ("max", "min"):
-        first = g.binary("le", b, a) if n.op == "max" else g.binary("le", a, b)
+        first = g.binary("lt", b, a) if n.op == "max" else g.binary("lt", a, b)  # a constant loses a tie
         return [(a, g.where(first, one, g.const(0))), (b, g.where(first, g.const(0), one))]
     if n.op == "rem":
         return [(a, one)]

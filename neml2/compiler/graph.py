@@ -193,7 +193,7 @@ class Graph:
                 return self.binary("mul", self.const(1 / b.value), a) if b.value else self._make(op, (a, b))
             if a.op == "neg":
                 return self.unary("neg", self.binary("div", a.args[0], b))
-        if op in ("add", "mul", "max", "min", "and", "or", "eq") and a.index > b.index and a.op != "const":
+        if op in ("add", "mul", "max", "min", "and", "or", "eq") and _place(a) > _place(b):
             a, b = b, a
         return self._make(op, (a, b))
 
@@ -205,6 +205,11 @@ class Graph:
         if c.op == "not":
             return self.where(c.args[0], b, a)
         return self._make("where", (c, a, b))
+
+
+def _place(n: Node) -> tuple[bool, int]:
+    """Of the arguments of a commutative operation: constants first, then in the order of their making."""
+    return n.op != "const", n.index
 
 
 def ancestors(roots: Iterable[Node]) -> list[Node]:

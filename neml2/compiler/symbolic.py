@@ -23,6 +23,7 @@ class Untraceable(TypeError):
 class SymbolicTensor:
     """An array of :class:`~neml2.compiler.graph.Node`, shaped like the tensor of one point."""
 
+    __array_ufunc__ = None  # numpy numbers on the left of an operator give way
     requires_grad = False
     is_cuda = False
     device = torch.device("cpu")
@@ -338,5 +339,6 @@ for _name, _fn in {"add": _add, "sub": _sub, "mul": _mul, "truediv": _div}.items
     _operator(f"__r{_name}__", _fn, swap=True)
 for _name in ("lt", "le", "gt", "ge", "eq", "ne"):
     _operator(f"__{_name}__", FUNCTIONS[_name])
-_operator("__and__", _elementwise(_logic("and"), torch.bool))
-_operator("__or__", _elementwise(_logic("or"), torch.bool))
+for _name in ("and", "or"):
+    _operator(f"__{_name}__", _elementwise(_logic(_name), torch.bool))
+    _operator(f"__r{_name}__", _elementwise(_logic(_name), torch.bool), swap=True)

@@ -1,0 +1,67 @@
+"""The scenarios, lowered, with one point and one step of each in numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import torch
+
+import neml2
+from neml2.compiler.differentiate import jacobian
+from neml2.compiler.graph import Node
+from neml2.compiler.lower import Region, Step, lower
+from neml2.compiler.sample import sample_points, values_at
+from neml2.drivers.trajectory import Trajectory
+
+HERE = Path(__file__).parent.parent / "scenarios"
+NAMES = sorted(p.parent.name for p in HERE.glob("*/model.i"))
+
+
+@dataclass
+class Scenario:
+    """A scenario's step, the sample points of its history, and the eager trajectory."""
+
+    step: Step
+    samples: list[dict[str, float]]
+    trajectory: Trajectory
+    forces: dict[str, torch.Tensor]
+
+
+@cache
+def scenario(name: str) -> Scenario:
+    wrapped = neml2.load_input(HERE / name / "model.i").get_driver("driver")
+    driver = wrapped.driver
+    with torch.no_grad():
+        trajectory = wrapped.run()
+    step = lower(driver.update)
+    samples = sample_points(driver.model, step, trajectory.forces)
+    return Scenario(step, samples, trajectory, {n: v.data for n, v in trajectory.forces.items()})
+
+
+def at_step(s: Scenario, k: int) -> dict[str, float]:
+    """The inputs of step ``k`` of the first point, from the eager trajectory."""
+    point = {n: x for n, x in s.samples[0].items() if n.startswith("param:")}
+    for name, symbol in s.step.inputs.items():
+        base, lag = s.step.forces.get(name) or s.step.states[name]
+        data = s.forces[base] if base in s.forces else s.trajectory[base].data
+        values = data[max(k - lag, 0)].reshape(-1, symbol.nodes.size)[0]
+        point |= {n.value: float(v) for n, v in zip(symbol.nodes.flat, values, strict=True)}
+    return point
+
+
+def dense(region: Region, samples: list[dict[str, float]]) -> tuple[np.ndarray, np.ndarray]:
+    """Jacobian ``(samples, n, n)`` and residual ``(samples, n)``."""
+    values = values_at(samples)
+    n = len(region.unknowns)
+    matrix = np.zeros((len(samples), n, n))
+    for i, row in enumerate(jacobian(region.residual, region.unknowns)):
+        for c, d in row.items():
+            matrix[:, i, c] = values(d)
+    return matrix, np.array([values(r) for r in region.residual]).T
+
+
+def put(nodes: list[Node], values: np.ndarray) -> dict[str, float]:
+    return {n.value: float(x) for n, x in zip(nodes, values, strict=True)}

@@ -1,0 +1,105 @@
+"""The condensed Newton step against a dense solve."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from neml2.compiler.condense import condense
+from neml2.compiler.eliminate import Elimination, eliminate
+from neml2.compiler.graph import Graph
+from neml2.compiler.sample import values_at
+from tests.compiler.scenarios import NAMES, at_step, dense, put, scenario
+
+HUGE = 1e15  # an entry that divides by a norm of zero
+ROUND_OFF = 1e-11  # relative, of the entries; a point where it moves the step by more than 1e-6 says nothing
+
+
+def condensed_steps(e: Elimination, samples: list[dict[str, float]]) -> np.ndarray:
+    """``(samples, unknowns)``: the core is solved numerically and put in."""
+    at = values_at(samples)
+    m = len(e.core)
+    core = np.array([[at(d) for d in row] for row in e.core]).reshape(m, m, len(samples))
+    rhs = np.array([at(d) for d in e.core_rhs]).reshape(m, len(samples))
+    solved = (
+        [np.linalg.solve(core[:, :, k], rhs[:, k]) for k in range(len(samples))]
+        if m
+        else [np.zeros(0)] * len(samples)
+    )
+    full = [s | put(e.core_step, x) for s, x in zip(samples, solved, strict=True)]
+    value = values_at(full)
+    return np.array([value(d) for d in e.step]).T
+
+
+def well_posed(matrix: np.ndarray, residual: np.ndarray) -> bool:
+    """Whether round-off in the matrix leaves the step as it is."""
+    if not (np.abs(matrix).max() < HUGE and np.abs(residual).max() < HUGE):  # false for NaN
+        return False
+    noise = np.random.default_rng(0).standard_normal(matrix.shape)
+    try:
+        one, two = (np.linalg.solve(a, -residual) for a in (matrix, matrix * (1 + ROUND_OFF * noise)))
+    except np.linalg.LinAlgError:
+        return False
+    return bool(np.abs(one).max() < HUGE and np.abs(one - two).max() <= 1e-6 * np.abs(one).max())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_scenarios(name: str) -> None:
+    s = scenario(name)
+    (region,) = s.step.regions
+    history = [at_step(s, k) | put(region.unknowns, np.zeros(len(region.unknowns))) for k in (1, 9, 25)]
+    at_guess = [p | put(region.unknowns, [values_at([p])(g)[0] for g in region.guess]) for p in history]
+    points = s.samples + history + at_guess
+    e = condense(region, s.samples)
+    assert e.eliminated > 0 and len(e.step) == len(region.unknowns)
+    assert len(e.core) == len(e.core_rhs) == len(e.core_step)
+    matrix, residual = dense(region, points)
+    usable = [k for k in range(len(points)) if well_posed(matrix[k], residual[k])]
+    assert len(usable) >= 5, "too few points to say anything"
+    found = condensed_steps(e, [points[k] for k in usable])
+    for k, step in zip(usable, found, strict=True):
+        expected = np.linalg.solve(matrix[k], -residual[k])
+        np.testing.assert_allclose(step, expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
+
+
+def test_everything_can_be_eliminated() -> None:
+    graph = Graph()
+    x, y = graph.input("x"), graph.input("y")
+    samples = [{"x": 1.0, "y": 2.0}, {"x": -3.0, "y": 0.5}]
+    e = eliminate([x, y], [], [2 * x + y - 1, x - 3 * y * y], values_at(samples))
+    value = values_at([p | {n.value: 0.0 for n in e.core_step} for p in samples])
+    if not e.core:
+        for k, p in enumerate(samples):
+            a = np.array([[2, 1], [1, -6 * p["y"]]])
+            r = np.array([2 * p["x"] + p["y"] - 1, p["x"] - 3 * p["y"] ** 2])
+            np.testing.assert_allclose([value(d)[k] for d in e.step], np.linalg.solve(a, -r), rtol=1e-12)
+    assert len(e.core) <= 1
+
+
+def test_a_structurally_singular_system_leaves_a_singular_core() -> None:
+    graph = Graph()
+    x, y, z = (graph.input(n) for n in "xyz")
+    samples = [{"x": 1.0, "y": 2.0, "z": 0.3}]
+    e = eliminate([x, y, z], [], [x + y, x - 1, 2 * x + 3], values_at(samples))  # z is nowhere
+    at = values_at(samples)
+    core = np.array([[at(d)[0] for d in row] for row in e.core])
+    assert core.size and np.linalg.matrix_rank(core) < len(core)
+
+
+def test_a_zero_diagonal_is_no_obstacle() -> None:
+    """As in perfect plasticity, where the yield condition does not contain the multiplier."""
+    graph = Graph()
+    x, y, m = (graph.input(n) for n in "xym")
+    norm = graph.unary("sqrt", x * x + y * y)
+    residual = [x - 3 + m * x / norm, y + 1 + m * y / norm, norm - 2]
+    points = [{"x": a, "y": b, "m": c} for a, b, c in ((2, -1, 0), (1, 1, 0.5), (0.3, -2, 1), (-1, 2, 0.2))]
+    e = eliminate([x, y, m], [norm], residual, values_at(points))
+    found = condensed_steps(e, points)
+    for p, step in zip(points, found, strict=True):
+        n = np.hypot(p["x"], p["y"])
+        d = np.array([p["x"], p["y"]]) / n
+        a = np.zeros((3, 3))
+        a[:2, :2] = np.eye(2) + p["m"] / n * (np.eye(2) - np.outer(d, d))
+        a[:2, 2] = a[2, :2] = d
+        r = [p["x"] - 3 + p["m"] * d[0], p["y"] + 1 + p["m"] * d[1], n - 2]
+        np.testing.assert_allclose(step, np.linalg.solve(a, -np.array(r)), rtol=1e-10)
