@@ -155,7 +155,11 @@ def test_options_that_a_type_understands_beyond_its_declarations():
             "[Solvers/lu] has the unknown type 'DenseLu'; did you mean 'DenseLU'?",
         ),
         ("type = DenseLU", "type = ComposedModel", "the type 'ComposedModel', which belongs into [Models]"),
-        ("type = DenseLU", "type = Banana", "has the unknown type 'Banana'; neml2-syntax lists the types"),
+        (
+            "type = DenseLU",
+            "type = Banana",
+            "has the unknown type 'Banana'; neml2-syntax lists the types, --load FILE adds",
+        ),
         (
             "type = DenseLU",
             "typ = DenseLU",
