@@ -213,7 +213,8 @@ class InputFile:
             hint = "; write 'type = Python' and an 'expr', such as Scalar(1.0)"
         raise UnknownName(
             kind.where,
-            f"[{block.path}] has the unknown type '{kind.text}'{hint or '; neml2-syntax lists the types, --load FILE adds your own'}",
+            f"[{block.path}] has the unknown type '{kind.text}'"
+            f"{hint or '; neml2-syntax lists the types, --load FILE adds your own'}",
         )
 
     def _tensor(self, block: Block, kind: str) -> Any:
