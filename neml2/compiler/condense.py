@@ -15,7 +15,8 @@ from neml2.compiler.sample import values_at
 BOTTLENECKS = ((3, 2), (2, 2), (4, 4))  # see eliminate: wide, used
 LARGE = (1e-4, 1e-3, 1e-2, 1e-1)  # smallest size of a pivot within its row
 RIGHT = 1e-5  # relative error of a step; Newton's method forgives far more
-CONDITION = 1e12  # of the Jacobian; beyond it there is no right step to compare with
+HUGE = 1e15  # sample points far outside of any use have larger entries
+NOISE = 1e-11  # relative, some ten thousand units in the last place
 
 
 def condense(region: Region, samples: list[dict[str, float]]) -> Elimination:
@@ -51,19 +52,20 @@ def _steps(region: Region, values: Callable[[Node], np.ndarray]) -> list[np.ndar
     for i, row in enumerate(rows):
         for c, d in row.items():
             dense[:, i, c] = values(d)
-    steps: list[np.ndarray | None] = []
-    for a, r in zip(dense, residual.T, strict=True):
-        usable = np.isfinite(a).all() and np.isfinite(r).all() and _condition(a) < CONDITION
-        steps.append(np.linalg.solve(a, -r) if usable else None)
-    return steps
+    return [_well_posed(a, -r) for a, r in zip(dense, residual.T, strict=True)]
 
 
-def _condition(a: np.ndarray) -> float:
-    """After scaling rows and columns, whose units differ."""
-    with np.errstate(all="ignore"):
-        a = a / np.abs(a).max(axis=1, keepdims=True)
-        a = a / np.abs(a).max(axis=0, keepdims=True)
-    return float(np.linalg.cond(a)) if np.isfinite(a).all() else np.inf
+def _well_posed(a: np.ndarray, b: np.ndarray) -> np.ndarray | None:
+    """The solution, unless it is noise: round-off of the entries must hardly move it."""
+    if not (np.abs(a).max() < HUGE and np.abs(b).max() < HUGE):  # false for NaN
+        return None
+    noise = 1 + NOISE * np.random.default_rng(0).uniform(-1, 1, a.shape)
+    try:
+        x, moved = np.linalg.solve(a, b), np.linalg.solve(a * noise, b)
+    except np.linalg.LinAlgError:
+        return None
+    size = np.abs(x).max()
+    return x if size < HUGE and np.abs(x - moved).max() <= RIGHT / 10 * size else None
 
 
 def _error(
