@@ -60,9 +60,11 @@ def load_flat(path: Path) -> dict[str, torch.Tensor]:
         return Trajectory.from_hdf5(path).to_dict()
     try:
         found = torch.load(path, weights_only=True, map_location="cpu")
-    except Exception as error:
-        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-        raise ValueError(f"{path} holds no plain dict of tensors; save one with save_as ({reason})") from None
+    except Exception:  # torch's own message tells how to load such a file nevertheless
+        raise ValueError(
+            f"{path} holds no plain dict of tensors (other objects are not loaded, they could run code);"
+            f" save one with save_as"
+        ) from None
     if not isinstance(found, dict) or not all(isinstance(v, torch.Tensor) for v in found.values()):
         raise ValueError(
             f"{path} holds a {type(found).__name__}, not a dict of tensors; save one with save_as"
