@@ -26,7 +26,12 @@ def runnable(page):
 @pytest.mark.parametrize("page", [p for p in PAGES if runnable(p)], ids=lambda p: p.name)
 def test_examples_run(page, tmp_path):
     shutil.copytree(ROOT / "examples", tmp_path / "examples")
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), "."]), "MPLBACKEND": "agg"}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(ROOT), "."]),
+        "MPLBACKEND": "agg",
+        "NEML2_CACHE": str(tmp_path / "cache"),
+    }
     script: list[str] = []
     for kind, options, text in blocks(page):
         if "file=" in options:
