@@ -37,8 +37,8 @@ def slopes(n: Node) -> list[tuple[Node, Node]]:
         first = g.binary("lt", b, a) if n.op == "max" else g.binary("lt", a, b)  # a constant loses a tie
         return [(a, g.where(first, one, g.const(0))), (b, g.where(first, g.const(0), one))]
     if n.op == "rem":
-        return [(a, one)]
-    raise NotImplementedError(n.op)
+        return [(a, one), (b, -g.unary("floor", a / b))]
+    raise AssertionError(f"no derivative of '{n.op}'")
 
 
 def _unary(n: Node, a: Node, g: Graph) -> Node:
@@ -73,7 +73,7 @@ def _unary(n: Node, a: Node, g: Graph) -> Node:
         return 1.0 / (1.0 + a * a)
     if op == "tanh":
         return 1.0 - n * n
-    raise NotImplementedError(op)
+    raise AssertionError(f"no derivative of '{op}'")
 
 
 def times(slope: Node, d: Node, n: Node, arg: Node) -> Node:

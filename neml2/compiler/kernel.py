@@ -53,10 +53,24 @@ class Kernel:
         self.face: Interface = interface(self.step)
         self.text = source(self.step, self.eliminations, self.face)
         self.path, self._library = library(self.text)
+        self._buffers = {n: b.clone() for n, b in update.model.named_buffers()}
 
     def is_stale(self) -> bool:
-        """Whether a solver has been exchanged since: its tolerances are part of the kernel."""
-        return any(r.solver is not r.update.solver for r in self.step.regions)
+        """Whether a part of the kernel has changed: a solver, a buffer, the size of a table."""
+        model = self.update.model
+        if any(r.solver is not r.update.solver for r in self.step.regions):
+            return True
+        if any(not torch.equal(b, self._buffers[n]) for n, b in model.named_buffers()):
+            return True
+        found = {n: self._parameter(n) for n, _ in self.face.parameters}
+        return any(found[n][0].shape[found[n][1] :].numel() != size for n, size in self.face.parameters)
+
+    def _parameter(self, name: str) -> tuple[torch.Tensor, int]:
+        """A parameter and the rank of its batch."""
+        owner, attr = self.update.model._owner(name)
+        p = owner._parameters[attr]
+        assert p is not None
+        return p.detach(), len(owner._kinds[attr].batch_shape(p.shape))
 
     def operations(self) -> int:
         """Scalar operations of one Newton iteration, all regions together."""
@@ -70,14 +84,8 @@ class Kernel:
         points = batch.numel()
         keep: list[torch.Tensor] = []  # until the kernel returns
         arrays = _Arrays(batch, keep)
-        model, face = self.update.model, self.face
-        parameters = []
-        for name, size in face.parameters:
-            owner, attr = model._owner(name)
-            p = owner._parameters[attr]
-            assert p is not None
-            rank = len(owner._kinds[attr].batch_shape(p.shape))
-            parameters.append(arrays.view(p.detach(), rank, size, steps=False))
+        face = self.face
+        parameters = [arrays.view(*self._parameter(n), size, steps=False) for n, size in face.parameters]
         initial = []
         for name, size, _ in face.states:
             value = state.get(name)

@@ -19,21 +19,9 @@ from neml2.values import check_settings
 Globalise = Callable[[Problem, Vector, Vector, torch.Tensor, torch.Tensor], Vector]
 
 
-@register
 @dataclass(frozen=True)
-class Newton:
-    r"""Newton's method with full steps.
-
-    A point has converged when :math:`|r| <` ``abs_tol``. A point with :math:`|r| <` ``rel_tol``
-    :math:`|r_0|` has converged once a further step no longer halves its residual: the residual at the guess
-    says nothing about the size of the error, and the answer would depend on the guess otherwise.
-
-    A residual that is no longer halved is also accepted at the level of round-off, where every
-    :math:`|r_i| \le 16 \epsilon\, (|J|\,|u|)_i` (the componentwise backward error; Oettli and Prager, 1964).
-    That is how single precision, and stresses counted in Pa, converge with the tolerances above.
-
-    Converged points are frozen, so that a point's answer does not depend on its neighbours.
-    """
+class _Tolerances:
+    """The settings that every Newton method has."""
 
     SECTION: ClassVar[str] = "Solvers"
 
@@ -54,6 +42,23 @@ class Newton:
     def __post_init__(self) -> None:
         check_settings(self)
 
+
+@register
+@dataclass(frozen=True)
+class Newton(_Tolerances):
+    r"""Newton's method with full steps.
+
+    A point has converged when :math:`|r| <` ``abs_tol``. A point with :math:`|r| <` ``rel_tol``
+    :math:`|r_0|` has converged once a further step no longer halves its residual: the residual at the guess
+    says nothing about the size of the error, and the answer would depend on the guess otherwise.
+
+    A residual that is no longer halved is also accepted at the level of round-off, where every
+    :math:`|r_i| \le 16 \epsilon\, (|J|\,|u|)_i` (the componentwise backward error; Oettli and Prager, 1964).
+    That is how single precision, and stresses counted in Pa, converge with the tolerances above.
+
+    Converged points are frozen, so that a point's answer does not depend on its neighbours.
+    """
+
     def solve(self, problem: Any, guess: Vector | None = None) -> Any:
         """Solve a :class:`~neml2.solvers.blocks.Problem` from ``guess`` and return a :class:`Solution`.
 
@@ -67,7 +72,7 @@ class Newton:
 
 @register
 @dataclass(frozen=True)
-class NewtonWithLineSearch:
+class NewtonWithLineSearch(_Tolerances):
     r"""Newton's method whose step is cut back until the residual has decreased enough.
 
     With :math:`g(\alpha) = |r(u + \alpha\,\Delta u)|^2`, a step is accepted when
@@ -79,21 +84,6 @@ class NewtonWithLineSearch:
     11.2. When no trial is accepted the last one is used.
     """
 
-    SECTION: ClassVar[str] = "Solvers"
-
-    linear_solver: LinearSolver = setting(
-        Dependency("Solvers", "Solver of the linear systems", default=DenseLU(), needs="factor")
-    )
-    abs_tol: float = setting(
-        Option("Norm of the residual below which a point has converged", default=1e-10, within="[0, 1e6]")
-    )
-    rel_tol: float = setting(
-        Option("Norm relative to that of the first residual", default=1e-8, within="[0, 1)")
-    )
-    max_its: int = setting(Option("Largest number of steps", default=25, within="[1, 100000]"))
-    substep_del_tol: float = setting(
-        Option("Accepted for NEML2 files; substeps use the same test", default=1e-6, within="[0, 1)")
-    )
     linesearch_type: str = setting(
         Option("Rule of acceptance", default="BACKTRACKING", choices=("BACKTRACKING", "STRONG_WOLFE"))
     )
@@ -109,9 +99,6 @@ class NewtonWithLineSearch:
     check_negative_criterion: bool = setting(
         Option("Accepted for NEML2 files; the exact slope is never positive", default=False)
     )
-
-    def __post_init__(self) -> None:
-        check_settings(self)
 
     def solve(self, problem: Any, guess: Vector | None = None) -> Any:
         """As :meth:`Newton.solve`."""

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import torch
 
+from .elimination import solve_small
 from .primitive import Device, is_number
 from .views import AxisKind, ShapedView, sizes_of
 from .wrapper import TensorWrapper, as_tensor
@@ -254,7 +255,7 @@ class Tensor:
             raise ValueError(f"solve needs a square matrix, got the base shape {tuple(self.base_shape)}.")
         a, b, vector = _contraction(self, other, "solve", self.base_shape[:1])
         x, y, batch, sub = _ranks_equalised(a, b)
-        solution = _solve(x, y)
+        solution = solve_small(x, y)
         return Tensor(solution[..., 0] if vector else solution, batch, sub)
 
 
@@ -385,20 +386,3 @@ def _contraction(a: Tensor, b: Any, who: str, size: Sequence[int]) -> tuple[Tens
             )
     vector = b.base_ndim == 1
     return a, (b.base.unsqueeze(-1) if vector else b), vector
-
-
-def _solve(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    """Gauss-Jordan elimination by element-wise operations, so that no point depends on its neighbours."""
-    n, m = a.shape[-1], b.shape[-1]
-    batch = torch.broadcast_shapes(a.shape[:-2], b.shape[:-2])
-    work = torch.cat([a.expand(batch + (n, n)), b.expand(batch + (n, m))], -1)
-    rows = torch.arange(n, device=a.device)
-    order = rows.expand(batch + (n,))
-    for k in range(n):
-        below = work[..., k:, k].detach().abs()
-        pivot = k + below.argmax(-1, keepdim=True)
-        swap = torch.where(rows == k, pivot, torch.where(rows == pivot, k, order))
-        work = torch.gather(work, -2, swap[..., None].expand(work.shape))
-        row = work[..., k : k + 1, :] / work[..., k : k + 1, k : k + 1]
-        work = torch.where((rows == k)[:, None], row, work - work[..., :, k : k + 1] * row)
-    return work[..., n:]

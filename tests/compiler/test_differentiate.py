@@ -54,8 +54,9 @@ def test_pairs(op: str) -> None:
     check(lambda g, x, y: g.binary(op, x * y, g.unary("exp", x)))
 
 
-def test_remainder_by_a_number() -> None:
+def test_remainder_by_a_number_and_by_a_value() -> None:
     check(lambda g, x, y: g.binary("rem", 3 * x + y, g.const(0.7)))
+    check(lambda g, x, y: g.binary("rem", 20 * x, y * y + 1.3))
 
 
 def test_choices() -> None:

@@ -407,3 +407,23 @@ def test_auto_builds_no_kernel_for_a_short_history():
     driver = TransientDriver(decay(), engine="auto")
     both(driver, small())
     assert driver._engine.kernel is None
+
+
+def test_a_table_of_another_size_makes_another_kernel():
+    law = neml2.models.ScalarLinearInterpolation(
+        argument="x", output="y", abscissa=[0.0, 1.0, 2.0], ordinate=[0.0, 1.0, 4.0]
+    )
+    driver = TransientDriver(law, engine="native")
+    time = torch.arange(4.0, dtype=torch.float64)
+    history = {"t": time, "x": time / 2}
+    abscissa, ordinate = (name for name, _ in law.named_parameters())
+    with torch.no_grad():
+        assert driver.run(history)["y"].data.tolist() == [0.0, 0.5, 1.0, 2.5]
+        kernel = driver._engine.kernel
+        law.set_parameter(ordinate, [0.0, 2.0, 8.0])
+        assert driver.run(history)["y"].data.tolist() == [0.0, 1.0, 2.0, 5.0]
+        assert driver._engine.kernel is kernel
+        law.set_parameter(abscissa, [0.0, 1.0, 2.0, 3.0])
+        law.set_parameter(ordinate, [0.0, 3.0, 3.0, 3.0])
+        assert driver.run(history)["y"].data.tolist() == [0.0, 1.5, 3.0, 3.0]
+        assert driver._engine.kernel is not kernel
