@@ -16,6 +16,7 @@ from neml2.drivers.native import NotNative
 from neml2.drivers.transient import _MANY_STEPS
 from neml2.errors import ConvergenceError
 from neml2.implicit import ImplicitUpdate
+from neml2.models.common.interpolation import ScalarLinearInterpolation
 from neml2.models.common.time_integration import BackwardEulerTimeIntegration
 from neml2.predictors import LinearExtrapolationPredictor
 from neml2.solvers.newton import NewtonWithLineSearch
@@ -410,7 +411,7 @@ def test_auto_builds_no_kernel_for_a_short_history():
 
 
 def test_a_table_of_another_size_makes_another_kernel():
-    law = neml2.models.ScalarLinearInterpolation(
+    law = ScalarLinearInterpolation(
         argument="x", output="y", abscissa=[0.0, 1.0, 2.0], ordinate=[0.0, 1.0, 4.0]
     )
     driver = TransientDriver(law, engine="native")
