@@ -31,16 +31,18 @@ def condense(region: Region, samples: list[dict[str, float]]) -> Elimination:
     for large in LARGE:
         for wide, used in BOTTLENECKS:
             e = eliminate(region.unknowns, region.cuts, region.residual, values, wide, used, large)
-            if large == LARGE[-1] or _error(e, right, samples, values) < RIGHT:
+            if large == LARGE[-1] or _error(e, region, right, samples, values) < RIGHT:
                 found.append(e)
         if found and large != LARGE[-1]:
             break  # stricter pivots only add operations
-    return min(found, key=cost)
+    return min(found, key=lambda e: operations(e, region))
 
 
-def cost(e: Elimination) -> int:
-    """Operations of an iteration: those of the graph, and those of the dense core."""
-    return len(ancestors(e.nodes())) + len(e.core) ** 3
+def operations(e: Elimination, region: Region) -> int:
+    """Operations of an iteration: those of the graph with its residual, and those of the dense core."""
+    core_rhs, step = e.solve([-r for r in region.residual])
+    nodes = ancestors([*region.residual, *(n for row in e.core for n in row), *core_rhs, *step])
+    return sum(1 for n in nodes if n.args) + len(e.core) ** 3
 
 
 def _steps(region: Region, values: Callable[[Node], np.ndarray]) -> list[np.ndarray | None]:
@@ -70,28 +72,30 @@ def _well_posed(a: np.ndarray, b: np.ndarray) -> np.ndarray | None:
 
 def _error(
     e: Elimination,
+    region: Region,
     right: list[np.ndarray | None],
     samples: list[dict[str, float]],
     values: Callable[[Node], np.ndarray],
 ) -> float:
     """The largest relative error of the condensed step over all samples."""
     m = len(e.core)
+    core_rhs, step = e.solve([-r for r in region.residual])
     matrix = np.array([[values(d) for d in row] for row in e.core]).reshape(m, m, len(samples))
-    rhs = np.array([values(d) for d in e.core_rhs]).reshape(m, len(samples))
+    rhs = np.array([values(d) for d in core_rhs]).reshape(m, len(samples))
     with_core = []
     for k, sample in enumerate(samples):
         try:
             core = _solved(matrix[:, :, k], rhs[:, k]) if m else np.zeros(0)
         except np.linalg.LinAlgError:
             core = np.full(m, np.nan)
-        with_core.append(sample | {s.value: float(x) for s, x in zip(e.core_step, core, strict=True)})
+        with_core.append(sample | {s.value: float(x) for s, x in zip(e.core_solution, core, strict=True)})
     at = values_at(with_core)
-    steps = np.array([at(d) for d in e.step]).T  # (samples, n)
+    steps = np.array([at(d) for d in step]).T  # (samples, n)
     worst = 0.0
-    for step, wanted in zip(steps, right, strict=True):
+    for made, wanted in zip(steps, right, strict=True):
         if wanted is not None:
             size = np.abs(wanted).max()
-            error = np.abs(step - wanted).max() / size if size > 0 else np.abs(step).max()
+            error = np.abs(made - wanted).max() / size if size > 0 else np.abs(made).max()
             worst = max(worst, float(error)) if error == error else np.inf
     return worst
 

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from neml2.compiler.differentiate import derivative_row
-from neml2.compiler.graph import Node, ancestors
+from neml2.compiler.differentiate import derivative_row, gradient
+from neml2.compiler.graph import Node, ancestors, substitute
 
 Row = dict[int, Node]
 Values = Callable[[Node], np.ndarray]
@@ -24,22 +24,39 @@ Values = Callable[[Node], np.ndarray]
 
 @dataclass(frozen=True)
 class Elimination:
-    """A condensed linear system.
+    """The matrix of a linear system, condensed for any right-hand side.
 
-    ``core`` ``(m, m)`` and ``core_rhs`` ``(m)`` are the dense rest, ``core_step`` stands for its solution.
-    ``step`` is the Newton step of every unknown, in terms of these. ``eliminated`` counts the pivots that
-    were eliminated beforehand.
+    ``rhs`` are symbols of the right-hand side, one for each residual, and ``solution`` the unknowns in terms
+    of them. In between stands the ``core``, ``(m, m)``: a dense system with the right-hand side ``core_rhs``,
+    made of ``rhs``, and the solution ``core_solution``, symbols of which ``solution`` is made.
+    ``eliminated`` counts the pivots that were eliminated beforehand.
     """
 
-    step: list[Node]
+    rhs: list[Node]
+    solution: list[Node]
     core: list[list[Node]]
     core_rhs: list[Node]
-    core_step: list[Node]
+    core_solution: list[Node]
     eliminated: int
 
-    def nodes(self) -> list[Node]:
-        """Everything that one iteration computes."""
-        return [*(n for row in self.core for n in row), *self.core_rhs, *self.step]
+    def solve(self, rhs: list[Node]) -> tuple[list[Node], list[Node]]:
+        """``core_rhs`` and ``solution`` for a given right-hand side."""
+        mapping = {s.index: r for s, r in zip(self.rhs, rhs, strict=True)}
+        made = substitute([*self.core_rhs, *self.solution], mapping)
+        return made[: len(self.core)], made[len(self.core) :]
+
+    def solve_transposed(self, rhs: list[Node], name: str) -> tuple[list[Node], list[Node], list[Node]]:
+        """The transposed system: the same graph, walked backwards.
+
+        Returns the right-hand side of the transposed core, symbols for its solution (called ``name``), and
+        the solution.
+        """
+        graph = rhs[0].graph
+        bars = gradient(self.solution, rhs, [*self.core_solution, *self.rhs])
+        m = len(self.core)
+        symbols = [graph.input(f"{name}[{k}]") for k in range(m)]
+        through = gradient(self.core_rhs, symbols, self.rhs) if m else [graph.const(0)] * len(self.rhs)
+        return bars[:m], symbols, [a + b for a, b in zip(bars[m:], through, strict=True)]
 
 
 def eliminate(
@@ -57,8 +74,11 @@ def eliminate(
     is used at least ``used`` times, since it would spread that many couplings. ``large`` is the smallest size
     of a pivot beside the other entries of its row.
     """
-    rows, rhs = linear_system(unknowns, cuts, residual, wide, used)
+    rows = linear_system(unknowns, cuts, residual, wide, used)
     graph = residual[0].graph
+    label = unknowns[0].value
+    given = [graph.input(f"rhs:{label}:{i}") for i in range(len(residual))]
+    rhs = [graph.const(0)] * (len(rows) - len(residual)) + given
     zero = graph.const(0)
     live = set(range(len(rows)))
     holders: dict[int, set[int]] = {}
@@ -82,7 +102,7 @@ def eliminate(
             rhs[j] = rhs[j] - factor * rhs[i]
     left = sorted(live)
     columns = sorted(set(range(len(rows))) - {c for _, c in done})
-    symbols = {c: graph.input(f"core:{unknowns[0].value}:{k}") for k, c in enumerate(columns)}
+    symbols = {c: graph.input(f"core:{label}:{k}") for k, c in enumerate(columns)}
     solved: dict[int, Node] = dict(symbols)
     for i, c in reversed(done):
         value = rhs[i]
@@ -91,6 +111,7 @@ def eliminate(
                 value = value - d * solved[k]
         solved[c] = value if rows[i][c].is_const(1) else value / rows[i][c]
     return Elimination(
+        given,
         [solved[c] for c in range(len(unknowns))],
         [[rows[i].get(c, zero) for c in columns] for i in left],
         [rhs[i] for i in left],
@@ -101,8 +122,8 @@ def eliminate(
 
 def linear_system(
     unknowns: list[Node], cuts: list[Node], residual: list[Node], wide: int, used: int
-) -> tuple[list[Row], list[Node]]:
-    """Rows over (unknowns, cuts) and right-hand sides: equations of the cuts first, then the residuals."""
+) -> list[Row]:
+    """Rows over (unknowns, cuts): equations of the cuts first, then the residuals."""
     graph = residual[0].graph
     one = graph.const(1)
     order = ancestors(residual)
@@ -122,9 +143,7 @@ def linear_system(
             system.append({**{i: -d for i, d in row.items()}, position: one})
             row = {position: one}
         rows[n.index] = row
-    count = len(system)
-    system += [dict(rows.get(r.index, {})) for r in residual]
-    return system, [graph.const(0)] * count + [-r for r in residual]
+    return system + [dict(rows.get(r.index, {})) for r in residual]
 
 
 def _put(row: Row, holders: dict[int, set[int]], j: int, k: int, value: Node) -> None:

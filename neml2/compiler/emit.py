@@ -156,7 +156,9 @@ def march(step: Step, eliminations: list[Elimination], face: Interface) -> str:
     used = [n for r in step.regions for n in (*r.guess, *r.residual)] + [
         n for t in step.outputs.values() for n in t.nodes.flat
     ]
-    used += [n for e in eliminations for n in e.nodes()]
+    for e, r in zip(eliminations, step.regions, strict=True):
+        core_rhs, change = e.solve([-x for x in r.residual])
+        used += [n for row in e.core for n in row] + core_rhs + change
     top.need(n for n in ancestors(used) if n.index in per_point and n.args)
     for i, (region, elimination) in enumerate(zip(step.regions, eliminations)):
         _region(body, i, region, elimination)
@@ -207,8 +209,9 @@ def _region(body: _Scope, i: int, region: Region, elimination: Elimination) -> N
     for w, g in zip(words, guess):
         body.say(f"V {w} = {g if not _literal(g) else f'bc({g})'};")
     mine = {u.index for u in region.unknowns}
-    inner = [*region.residual, *elimination.nodes()]
-    core = {n.index for n in elimination.core_step}
+    core_rhs, change = elimination.solve([-r for r in region.residual])
+    inner = [*region.residual, *(n for row in elimination.core for n in row), *core_rhs, *change]
+    core = {n.index for n in elimination.core_solution}
     depends = mine | core
     for n in ancestors(inner):
         if any(a.index in depends for a in n.args):
@@ -227,16 +230,16 @@ def _region(body: _Scope, i: int, region: Region, elimination: Elimination) -> N
     m = len(elimination.core)
     if m:
         entries = loop.need([n for row in elimination.core for n in row])
-        right = loop.need(elimination.core_rhs)
+        right = loop.need(core_rhs)
         loop.say(f"V core{i}[{m}][{m + 1}] = {{")
         for j in range(m):
             words_j = [*entries[j * m : (j + 1) * m], right[j]]
             loop.say("    {" + ", ".join(f"bc({w})" if _literal(w) else w for w in words_j) + "},")
         loop.say("};")
         loop.say(f"solve<{m}>(core{i});")
-        for j, n in enumerate(elimination.core_step):
+        for j, n in enumerate(elimination.core_solution):
             loop.names[n.index] = f"core{i}[{j}][{m}]"
-    d = loop.need(elimination.step)
+    d = loop.need(change)
     for w, x in zip(words, d):
         loop.say(f"{w} = sel(active{i}, {w} + {x}, {w});")
     for line in _START.format(i=i).splitlines():

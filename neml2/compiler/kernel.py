@@ -9,9 +9,8 @@ from dataclasses import dataclass
 import torch
 
 from neml2.compiler.build import library
-from neml2.compiler.condense import condense, cost
+from neml2.compiler.condense import condense, operations
 from neml2.compiler.emit import Interface, interface, source
-from neml2.compiler.graph import ancestors
 from neml2.compiler.lower import Step, Unsupported, lower
 from neml2.compiler.sample import sample_points
 from neml2.solvers.direct import DenseLU
@@ -74,10 +73,7 @@ class Kernel:
 
     def operations(self) -> int:
         """Scalar operations of one Newton iteration, all regions together."""
-        return sum(
-            cost(e) + sum(1 for n in ancestors(r.residual) if n.args)
-            for e, r in zip(self.eliminations, self.step.regions, strict=True)
-        )
+        return sum(operations(e, r) for e, r in zip(self.eliminations, self.step.regions, strict=True))
 
     def march(self, forces: Values, state: Values, steps: int, batch: torch.Size) -> March:
         """All steps of a history. ``forces`` ``(steps, *batch, *base)``, ``state`` without the step axis."""

@@ -7,7 +7,7 @@ import pytest
 
 from neml2.compiler.condense import condense
 from neml2.compiler.eliminate import Elimination, eliminate
-from neml2.compiler.graph import Graph
+from neml2.compiler.graph import Graph, Node
 from neml2.compiler.sample import values_at
 from tests.compiler.scenarios import NAMES, at_step, dense, put, scenario
 
@@ -15,20 +15,21 @@ HUGE = 1e15  # an entry that divides by a norm of zero
 ROUND_OFF = 1e-11  # relative, of the entries; a point where it moves the step by more than 1e-6 says nothing
 
 
-def condensed_steps(e: Elimination, samples: list[dict[str, float]]) -> np.ndarray:
+def condensed_steps(e: Elimination, residual: list[Node], samples: list[dict[str, float]]) -> np.ndarray:
     """``(samples, unknowns)``: the core is solved numerically and put in."""
     at = values_at(samples)
+    core_rhs, step = e.solve([-r for r in residual])
     m = len(e.core)
     core = np.array([[at(d) for d in row] for row in e.core]).reshape(m, m, len(samples))
-    rhs = np.array([at(d) for d in e.core_rhs]).reshape(m, len(samples))
+    rhs = np.array([at(d) for d in core_rhs]).reshape(m, len(samples))
     solved = (
         [np.linalg.solve(core[:, :, k], rhs[:, k]) for k in range(len(samples))]
         if m
         else [np.zeros(0)] * len(samples)
     )
-    full = [s | put(e.core_step, x) for s, x in zip(samples, solved, strict=True)]
+    full = [s | put(e.core_solution, x) for s, x in zip(samples, solved, strict=True)]
     value = values_at(full)
-    return np.array([value(d) for d in e.step]).T
+    return np.array([value(d) for d in step]).T
 
 
 def well_posed(matrix: np.ndarray, residual: np.ndarray) -> bool:
@@ -51,29 +52,54 @@ def test_scenarios(name: str) -> None:
     at_guess = [p | put(region.unknowns, [values_at([p])(g)[0] for g in region.guess]) for p in history]
     points = s.samples + history + at_guess
     e = condense(region, s.samples)
-    assert e.eliminated > 0 and len(e.step) == len(region.unknowns)
-    assert len(e.core) == len(e.core_rhs) == len(e.core_step)
+    assert e.eliminated > 0 and len(e.solution) == len(region.unknowns)
+    assert len(e.core) == len(e.core_rhs) == len(e.core_solution)
     matrix, residual = dense(region, points)
     usable = [k for k in range(len(points)) if well_posed(matrix[k], residual[k])]
     assert len(usable) >= 5, "too few points to say anything"
-    found = condensed_steps(e, [points[k] for k in usable])
+    found = condensed_steps(e, region.residual, [points[k] for k in usable])
     for k, step in zip(usable, found, strict=True):
         expected = np.linalg.solve(matrix[k], -residual[k])
         np.testing.assert_allclose(step, expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_transposed_system(name: str) -> None:
+    s = scenario(name)
+    (region,) = s.step.regions
+    n = len(region.unknowns)
+    e = condense(region, s.samples)
+    weights = [s.step.graph.input(f"weight[{i}]") for i in range(n)]
+    core_rhs, symbols, solution = e.solve_transposed(weights, "adjoint")
+    given = np.random.default_rng(0).standard_normal(n)
+    points = [p | put(weights, given) for p in s.samples]
+    matrix, residual = dense(region, points)
+    usable = [k for k in range(len(points)) if well_posed(matrix[k], residual[k])]
+    at = values_at([points[k] for k in usable])
+    core = np.array([[at(d) for d in row] for row in e.core]).reshape(len(e.core), len(e.core), len(usable))
+    rhs = np.array([at(d) for d in core_rhs]).reshape(len(e.core), len(usable))
+    full = [
+        points[k] | put(symbols, np.linalg.solve(core[:, :, j].T, rhs[:, j]) if len(e.core) else [])
+        for j, k in enumerate(usable)
+    ]
+    found = values_at(full)
+    for j, k in enumerate(usable):
+        expected = np.linalg.solve(matrix[k].T, given)
+        made = np.array([found(d)[j] for d in solution])
+        np.testing.assert_allclose(made, expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
 
 
 def test_everything_can_be_eliminated() -> None:
     graph = Graph()
     x, y = graph.input("x"), graph.input("y")
     samples = [{"x": 1.0, "y": 2.0}, {"x": -3.0, "y": 0.5}]
-    e = eliminate([x, y], [], [2 * x + y - 1, x - 3 * y * y], values_at(samples))
-    value = values_at([p | {n.value: 0.0 for n in e.core_step} for p in samples])
-    if not e.core:
-        for k, p in enumerate(samples):
-            a = np.array([[2, 1], [1, -6 * p["y"]]])
-            r = np.array([2 * p["x"] + p["y"] - 1, p["x"] - 3 * p["y"] ** 2])
-            np.testing.assert_allclose([value(d)[k] for d in e.step], np.linalg.solve(a, -r), rtol=1e-12)
-    assert len(e.core) <= 1
+    residual = [2 * x + y - 1, x - 3 * y * y]
+    e = eliminate([x, y], [], residual, values_at(samples))
+    assert not e.core and e.eliminated == 2
+    for p, step in zip(samples, condensed_steps(e, residual, samples), strict=True):
+        a = np.array([[2, 1], [1, -6 * p["y"]]])
+        r = np.array([2 * p["x"] + p["y"] - 1, p["x"] - 3 * p["y"] ** 2])
+        np.testing.assert_allclose(step, np.linalg.solve(a, -r), rtol=1e-12)
 
 
 def test_a_structurally_singular_system_leaves_a_singular_core() -> None:
@@ -94,7 +120,7 @@ def test_a_zero_diagonal_is_no_obstacle() -> None:
     residual = [x - 3 + m * x / norm, y + 1 + m * y / norm, norm - 2]
     points = [{"x": a, "y": b, "m": c} for a, b, c in ((2, -1, 0), (1, 1, 0.5), (0.3, -2, 1), (-1, 2, 0.2))]
     e = eliminate([x, y, m], [norm], residual, values_at(points))
-    found = condensed_steps(e, points)
+    found = condensed_steps(e, residual, points)
     for p, step in zip(points, found, strict=True):
         n = np.hypot(p["x"], p["y"])
         d = np.array([p["x"], p["y"]]) / n
