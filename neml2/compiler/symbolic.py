@@ -8,22 +8,30 @@ eagerly builds the graph of one material point, without torch's dispatcher.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 
-from neml2.compiler.graph import Graph, Node
+from neml2.compiler.graph import BOOLEAN, Graph, Node
+from neml2.types import Scalar, pow
 
 
 class Untraceable(TypeError):
-    """A model uses something that has no meaning for one symbolic point."""
+    """A model uses something that has no meaning for one symbolic point; the message completes "it uses"."""
+
+
+class _NoAttribute(Untraceable, AttributeError):
+    """The same for an attribute, so that ``hasattr`` and ``getattr`` with a default work as ever."""
 
 
 class SymbolicTensor:
-    """An array of :class:`~neml2.compiler.graph.Node`, shaped like the tensor of one point."""
+    """An array of :class:`~neml2.compiler.graph.Node`, shaped like the tensor of one point.
 
-    __array_ufunc__ = None  # numpy numbers on the left of an operator give way
+    Methods that are functions of torch as well (``x.exp()``) are found in ``FUNCTIONS``.
+    """
+
     requires_grad = False
     is_cuda = False
     device = torch.device("cpu")
@@ -60,7 +68,15 @@ class SymbolicTensor:
         return len(self.nodes)
 
     def __getitem__(self, key: Any) -> SymbolicTensor:
-        return self._like(self.nodes[key])
+        keys = key if isinstance(key, tuple) else (key,)
+        if any(isinstance(k, SymbolicTensor) for k in keys):
+            raise Untraceable(MEANING["__getitem__"])
+        return self._like(self.nodes[tuple(k.numpy() if isinstance(k, torch.Tensor) else k for k in keys)])
+
+    def _written(self, *args: Any) -> Any:
+        raise Untraceable(MEANING["__setitem__"])
+
+    __setitem__ = _written
 
     def reshape(self, *shape: Any) -> SymbolicTensor:
         return self._like(self.nodes.reshape(_sizes(shape)))
@@ -75,14 +91,14 @@ class SymbolicTensor:
     def unsqueeze(self, dim: int) -> SymbolicTensor:
         return self._like(np.expand_dims(self.nodes, dim))
 
-    def squeeze(self, dim: int) -> SymbolicTensor:
-        return self._like(np.squeeze(self.nodes, dim)) if self.nodes.shape[dim] == 1 else self
+    def squeeze(self, dim: int | None = None) -> SymbolicTensor:
+        return self._like(np.squeeze(self.nodes, dim)) if dim is None or self.shape[dim] == 1 else self
 
-    def transpose(self, a: int, b: int) -> SymbolicTensor:
-        return self._like(np.swapaxes(self.nodes, a, b))
+    def transpose(self, dim0: int, dim1: int) -> SymbolicTensor:
+        return self._like(np.swapaxes(self.nodes, dim0, dim1))
 
-    def movedim(self, a: Any, b: Any) -> SymbolicTensor:
-        return self._like(np.moveaxis(self.nodes, a, b))
+    def movedim(self, source: Any, destination: Any) -> SymbolicTensor:
+        return self._like(np.moveaxis(self.nodes, source, destination))
 
     def permute(self, *dims: Any) -> SymbolicTensor:
         return self._like(np.transpose(self.nodes, _sizes(dims)))
@@ -94,8 +110,17 @@ class SymbolicTensor:
     def narrow(self, dim: int, start: int, length: int) -> SymbolicTensor:
         return self._like(np.take(self.nodes, range(start, start + length), axis=dim))
 
-    def flatten(self, start: int = 0) -> SymbolicTensor:
-        return self._like(self.nodes.reshape(*self.nodes.shape[:start], -1))
+    def select(self, dim: int, index: int) -> SymbolicTensor:
+        return self._like(np.moveaxis(self.nodes, dim, 0)[index])
+
+    def split(self, sizes: Any, dim: int = 0) -> tuple[SymbolicTensor, ...]:
+        n = self.nodes.shape[dim]
+        cuts = list(range(sizes, n, sizes)) if isinstance(sizes, int) else np.cumsum(sizes)[:-1].tolist()
+        return tuple(self._like(part) for part in np.split(self.nodes, cuts, dim))
+
+    def flatten(self, start_dim: int = 0, end_dim: int = -1) -> SymbolicTensor:
+        end = end_dim % max(self.ndim, 1) + 1
+        return self._like(self.nodes.reshape(*self.shape[:start_dim], -1, *self.shape[end:]))
 
     def unbind(self, dim: int = 0) -> tuple[SymbolicTensor, ...]:
         return tuple(self._like(part) for part in np.moveaxis(self.nodes, dim, 0))
@@ -106,16 +131,30 @@ class SymbolicTensor:
     def _same(self, *args: Any, **kwargs: Any) -> SymbolicTensor:
         return self
 
-    contiguous = clone = detach = to = double = requires_grad_ = _same
+    contiguous = clone = detach = double = requires_grad_ = _same
+
+    def to(self, *args: Any, **kwargs: Any) -> SymbolicTensor:
+        given = [*args, *kwargs.values()]
+        wanted = [d for a in given if isinstance(d := getattr(a, "dtype", a), torch.dtype)]
+        if any(d not in (self.dtype, torch.float64) for d in wanted):
+            raise Untraceable(f"a conversion to {wanted[0]}; values are float64")
+        return self._like(self.nodes, wanted[0] if wanted else None)
 
     # ------------------------------------------------------------------ values
 
     def sum(self, dim: Any = None, keepdim: bool = False) -> SymbolicTensor:
-        return self._like(np.sum(self.nodes, axis=_axis(dim), keepdims=keepdim))
+        zero: Any = self.graph.const(0)  # the sum of nothing
+        return self._like(np.sum(self.nodes, axis=_axis(dim), keepdims=keepdim, initial=zero))
 
-    def mean(self, dim: Any = None) -> SymbolicTensor:
-        total = self.sum(dim)
+    def mean(self, dim: Any = None, keepdim: bool = False) -> SymbolicTensor:
+        total = self.sum(dim, keepdim)
         return FUNCTIONS["div"](total, self.numel() / max(total.numel(), 1))
+
+    def diff(self, n: int = 1, dim: int = -1) -> SymbolicTensor:
+        return self._like(np.diff(self.nodes, n, dim))
+
+    def diag_embed(self) -> SymbolicTensor:
+        return FUNCTIONS["where"](torch.eye(self.shape[-1], dtype=torch.bool), self.unsqueeze(-1), 0.0)
 
     def new_zeros(self, *shape: Any) -> SymbolicTensor:
         return constant(np.zeros(_sizes(shape)), self.graph)
@@ -126,24 +165,29 @@ class SymbolicTensor:
         raise Untraceable("a Python branch on a value; use where")
 
     def item(self) -> Any:
-        raise Untraceable("a call of .item(); keep values as tensors")
+        raise Untraceable("a value as a Python number, as by .item() or float(); keep values as tensors")
 
-    tolist = __float__ = __int__ = item
+    tolist = __float__ = __int__ = __index__ = item
 
     def __array__(self, *args: Any, **kwargs: Any) -> Any:
         raise Untraceable("a conversion to NumPy; keep values as tensors")
 
+    def __array_ufunc__(self, ufunc: Any, method: str, *args: Any, **kwargs: Any) -> SymbolicTensor:
+        """NumPy numbers on the left of an operator; nothing else of NumPy."""
+        if ufunc.__name__ not in ("add", "subtract", "multiply", "divide") or method != "__call__" or kwargs:
+            raise Untraceable(f"numpy.{ufunc.__name__}; use the functions of neml2 or torch")
+        return FUNCTIONS[ufunc.__name__](*args)
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        raise Untraceable(f"numpy.{function.__name__}; use the functions of neml2 or torch")
+
     def __repr__(self) -> str:
         return f"SymbolicTensor{tuple(self.nodes.shape)}"
 
-    def abs(self) -> SymbolicTensor:
-        return FUNCTIONS["abs"](self)
-
-    def sqrt(self) -> SymbolicTensor:
-        return FUNCTIONS["sqrt"](self)
-
-    __abs__ = abs
     __hash__ = object.__hash__
+
+    def __abs__(self) -> SymbolicTensor:
+        return FUNCTIONS["abs"](self)
 
     def __neg__(self) -> SymbolicTensor:
         return FUNCTIONS["neg"](self)
@@ -151,18 +195,51 @@ class SymbolicTensor:
     def __invert__(self) -> SymbolicTensor:
         return FUNCTIONS["logical_not"](self)
 
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or not hasattr(torch.Tensor, name):
+            raise AttributeError(f"a tensor has no attribute '{name}'")
+        if name in FUNCTIONS and name != "where":  # x.where(condition, y) has another order
+            return partial(_called, name, FUNCTIONS[name], self)
+        raise _NoAttribute(_refused(name))
+
     @classmethod
     def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         name = getattr(func, "__name__", str(func))
-        handler = FUNCTIONS.get(name)
-        if handler is None:
-            raise Untraceable(f"torch.{name}, which has no scalar form here")
-        return handler(*args, **(kwargs or {}))
+        return _called(name, FUNCTIONS.get(name) or METHODS.get(name), *args, **(kwargs or {}))
+
+
+MEANING = {
+    "__getitem__": "an index that depends on values; use where",
+    "__setitem__": "a write into a tensor; make a new one with stack, cat or where",
+    "__contains__": "a Python branch on a value; use where",
+}
+
+
+def _refused(name: str) -> str:
+    """What a function or method of torch that is not known here means for the model."""
+    if name in MEANING:
+        return MEANING[name]
+    if name.endswith("_") or name.startswith("__i"):
+        return MEANING["__setitem__"]
+    return f"torch.{name}, which has no scalar form here"
+
+
+def _called(name: str, function: Callable[..., Any] | None, *args: Any, **kwargs: Any) -> Any:
+    if function is None:
+        raise Untraceable(_refused(name))
+    try:
+        return function(*args, **kwargs)
+    except Untraceable:
+        raise
+    except (TypeError, ValueError, IndexError, AttributeError) as error:
+        raise Untraceable(f"torch.{name} in a way that has no scalar form here ({error})") from error
 
 
 def constant(value: Any, graph: Graph) -> SymbolicTensor:
-    """A tensor of numbers as constants of the graph."""
+    """Numbers as constants of the graph; parameters are none, as the graph outlives their values."""
     if isinstance(value, torch.Tensor):
+        if value.requires_grad or isinstance(value, torch.nn.Parameter):
+            raise Untraceable("a parameter of its own; take it as an argument of forward")
         value = value.detach().double().cpu().numpy()
     array = np.asarray(value, dtype=float)
     nodes = np.empty(array.shape, dtype=object)
@@ -188,7 +265,8 @@ def _sizes(shape: Any) -> tuple[int, ...]:
 
 
 def _axis(dim: Any) -> Any:
-    return tuple(dim) if isinstance(dim, list | tuple) else dim
+    """The axes of a sum for NumPy; none means all of them, as in torch."""
+    return (tuple(dim) or None) if isinstance(dim, list | tuple) else dim
 
 
 def _graph_of(*values: Any) -> Graph:
@@ -203,9 +281,7 @@ def _graph_of(*values: Any) -> Graph:
 
 
 def _nodes(x: Any, graph: Graph) -> np.ndarray:
-    if isinstance(x, SymbolicTensor):
-        return x.nodes
-    return constant(x, graph).nodes
+    return x.nodes if isinstance(x, SymbolicTensor) else constant(x, graph).nodes
 
 
 def _elementwise(op: Callable[..., Node], dtype: torch.dtype | None = None) -> Callable[..., SymbolicTensor]:
@@ -254,8 +330,6 @@ _where = _elementwise(lambda c, a, b: c.graph.where(_truth(c), a, b))
 
 
 def _truth(c: Node) -> Node:
-    from neml2.compiler.graph import BOOLEAN
-
     return (
         c
         if c.op in BOOLEAN or c.op == "const"
@@ -277,6 +351,31 @@ def _clamp(x: SymbolicTensor, min: Any = None, max: Any = None) -> SymbolicTenso
     if min is not None:
         x = _elementwise(_binary("max"))(x, min)
     return x if max is None else _elementwise(_binary("min"))(x, max)
+
+
+def _pow(x: Any, n: Any) -> SymbolicTensor:
+    """As the typed power, which knows what to do at zero."""
+    graph = _graph_of(x, n)
+    exponent = n if isinstance(n, int | float) else Scalar._new(_symbolic(n, graph))
+    return pow(Scalar._new(_symbolic(x, graph)), exponent).data  # type: ignore[return-value]
+
+
+def _symbolic(x: Any, graph: Graph) -> Any:
+    return x if isinstance(x, SymbolicTensor) else constant(x, graph)
+
+
+def _matmul(a: Any, b: Any) -> SymbolicTensor:
+    graph = _graph_of(a, b)
+    return SymbolicTensor(np.asarray(np.matmul(_nodes(a, graph), _nodes(b, graph)), dtype=object), graph)
+
+
+def _pad(x: SymbolicTensor, pad: Sequence[int], mode: str = "constant", value: float | None = None) -> Any:
+    if mode != "constant":
+        raise Untraceable(f"torch.pad of mode '{mode}'")
+    pairs = list(zip(pad[::2], pad[1::2], strict=True))[::-1]  # torch begins with the last axis
+    widths = [(0, 0)] * (x.ndim - len(pairs)) + pairs
+    filler: Any = x.graph.const(value or 0.0)
+    return x._like(np.pad(x.nodes, widths, constant_values=filler))
 
 
 def _filled(value: float) -> Callable[..., SymbolicTensor]:
@@ -306,6 +405,11 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "mul": _mul,
     "div": _div,
     "true_divide": _div,
+    "divide": _div,
+    "subtract": _sub,
+    "multiply": _mul,
+    "pow": _pow,
+    "matmul": _matmul,
     "maximum": _elementwise(_binary("max")),
     "minimum": _elementwise(_binary("min")),
     "remainder": _elementwise(_binary("rem")),
@@ -323,10 +427,20 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "zeros_like": _filled(0.0),
     "ones_like": _filled(1.0),
     "broadcast_tensors": _broadcast,
-    "sum": lambda x, *a, **k: x.sum(*a, **k),
-    "unbind": lambda x, dim=0: x.unbind(dim),
-    "reshape": lambda x, *s: x.reshape(*s),
     "square": lambda x: _mul(x, x),
+    "rsqrt": lambda x: _div(1.0, FUNCTIONS["sqrt"](x)),
+    "sigmoid": lambda x: _div(1.0, 1.0 + FUNCTIONS["exp"](-x)),
+    "sinh": lambda x: (FUNCTIONS["expm1"](x) - FUNCTIONS["expm1"](-x)) / 2,
+    "cosh": lambda x: (FUNCTIONS["exp"](x) + FUNCTIONS["exp"](-x)) / 2,
+    "pad": _pad,
+}
+
+METHODS: dict[str, Callable[..., Any]] = {  # of a tensor, which are functions as well
+    n: getattr(SymbolicTensor, n)
+    for n in (
+        *("reshape", "squeeze", "unsqueeze", "transpose", "movedim", "permute", "narrow", "select", "split"),
+        *("flatten", "unbind", "flip", "clone", "sum", "mean", "diff", "diag_embed", "is_floating_point"),
+    )
 }
 
 
@@ -334,9 +448,11 @@ def _operator(name: str, fn: Callable[..., SymbolicTensor], swap: bool = False) 
     setattr(SymbolicTensor, name, (lambda self, o: fn(o, self)) if swap else (lambda self, o: fn(self, o)))
 
 
-for _name, _fn in {"add": _add, "sub": _sub, "mul": _mul, "truediv": _div}.items():
+_ARITHMETIC = {"add": _add, "sub": _sub, "mul": _mul, "truediv": _div, "pow": _pow, "matmul": _matmul}
+for _name, _fn in _ARITHMETIC.items():
     _operator(f"__{_name}__", _fn)
     _operator(f"__r{_name}__", _fn, swap=True)
+    setattr(SymbolicTensor, f"__i{_name}__", SymbolicTensor._written)
 for _name in ("lt", "le", "gt", "ge", "eq", "ne"):
     _operator(f"__{_name}__", FUNCTIONS[_name])
 for _name in ("and", "or"):

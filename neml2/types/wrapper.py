@@ -210,7 +210,7 @@ def as_tensor(
     data: Any, dtype: torch.dtype | None, device: torch.device | str | None, who: str = "Tensor"
 ) -> torch.Tensor:
     """A tensor as it is; numbers, nested lists and numpy arrays as float64 unless ``dtype`` is given."""
-    if isinstance(data, torch.Tensor):
+    if isinstance(data, torch.Tensor) or hasattr(data, "__torch_function__"):  # as torch's is_tensor_like
         return data if dtype is None and device is None else data.to(dtype=dtype, device=device)
     if isinstance(data, (numbers.Real, list, tuple)) or hasattr(data, "__array__"):
         try:
