@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import numpy as np
@@ -18,10 +19,17 @@ from neml2.gradient import Normality
 from neml2.implicit import ImplicitUpdate
 from neml2.lags import lagged, split
 from neml2.model import Model
+from neml2.parameters import HoldsParameters
 from neml2.step import StateUpdate
+from neml2.system import NonlinearSystem, unknown_layout
 from neml2.types import TensorWrapper
 
 Values = dict[str, TensorWrapper]
+Shapes = Mapping[str, Sequence[int]]
+
+NODES = 60_000  # of a graph; beyond, pivoting and the C++ compiler take many minutes
+UNKNOWNS = 400  # of a region, likewise
+_GIVEN = ("const", "input")
 
 
 class Unsupported(TypeError):
@@ -47,8 +55,41 @@ class Region:
 
 
 @dataclass
+class Names:
+    """What models call the nodes that they compute.
+
+    ``names`` has a C identifier of each, unlike all others: ``stress_3`` for a component. ``origin`` has the
+    type and name of the model.
+    """
+
+    names: dict[int, str] = field(default_factory=dict)
+    origin: dict[int, str] = field(default_factory=dict)
+    _taken: set[str] = field(default_factory=set)
+
+    def give(self, variable: str, nodes: np.ndarray, model: Model, skip: tuple[str, ...] = _GIVEN) -> None:
+        """Name the components of ``variable``, row-major, but what has a name and operations to ``skip``."""
+        word = re.sub(r"\W", "_", variable)
+        word = f"_{word}" if word[0].isdigit() else word
+        for k, n in enumerate(nodes.flat):
+            if n.index not in self.names and n.op not in skip:
+                self.names[n.index] = self._free(f"{word}_{k}" if nodes.ndim else word)
+                self.origin[n.index] = f"{model}"
+
+    def _free(self, word: str) -> str:
+        found, k = word, 2
+        while found in self._taken:
+            found, k = f"{word}_{k}", k + 1
+        self._taken.add(found)
+        return found
+
+
+@dataclass
 class Step:
-    """One time step. ``inputs`` and ``outputs`` are arrays of nodes by variable name."""
+    """One time step. ``inputs``, ``parameters`` and ``outputs`` are arrays of nodes by variable name.
+
+    Their shape is ``(*sub_batch, *base)``. ``names`` and ``origin`` say what models call a node, see
+    :class:`Names`.
+    """
 
     graph: Graph
     inputs: dict[str, SymbolicTensor]
@@ -57,12 +98,42 @@ class Step:
     parameters: dict[str, SymbolicTensor] = field(default_factory=dict)
     forces: dict[str, tuple[str, int]] = field(default_factory=dict)
     states: dict[str, tuple[str, int]] = field(default_factory=dict)
+    named: Names = field(default_factory=Names)
+
+    @property
+    def names(self) -> dict[int, str]:
+        return self.named.names
+
+    @property
+    def origin(self) -> dict[int, str]:
+        return self.named.origin
 
 
-def lower(update: StateUpdate) -> Step:
-    """Trace the model of ``update`` at one point. Raises :class:`Unsupported`."""
-    model, graph = update.model, Graph()
+@dataclass(frozen=True)
+class Residual:
+    """The residual of a nonlinear system at one point.
+
+    ``unknowns`` and ``residual`` are flat, variable after variable in the order of the system, each
+    row-major ``(*sub_batch, *base)``; ``inputs`` has all inputs of the model, unknowns and givens.
+    """
+
+    graph: Graph
+    inputs: dict[str, SymbolicTensor]
+    parameters: dict[str, SymbolicTensor]
+    unknowns: list[Node]
+    residual: list[Node]
+    names: dict[int, str]
+
+
+def lower(update: StateUpdate, shapes: Shapes | None = None) -> Step:
+    """Trace the model of ``update`` at one point. Raises :class:`Unsupported`.
+
+    ``shapes`` are the sub-batch shapes of forces and states by name, ``()`` where nothing is said. Substeps
+    of an implicit update are not part of the graph: it tries the whole increment.
+    """
+    model, graph, shapes = update.model, Graph(), shapes or {}
     step = Step(graph, {})
+    values: Values = {}
     for n, kind in model.input_spec.items():
         base, lag = split(n)
         if base in update.forces:
@@ -71,24 +142,83 @@ def lower(update: StateUpdate) -> Step:
             step.states[n] = (base, max(lag, 1))
         else:
             continue  # nothing computes it: only a guess starts from it
-        step.inputs[n] = inputs(n, kind.BASE_SHAPE, graph)
-    substitutes: dict[Any, Any] = {}
-    for name, p in model.named_parameters():
-        owner, attr = model._owner(name)
-        inner = p.shape[len(owner._kinds[attr].batch_shape(p.shape)) :]
-        substitutes[p] = step.parameters[name] = inputs(f"param:{name}", inner, graph)
-    lowering = _Lowering(step, Context(parameters=substitutes))
-    values: Values = {n: _typed(model.input_spec[n], t) for n, t in step.inputs.items()}
-    outputs = lowering.run(model, values)
+        values[n] = _symbols(n, kind, shapes.get(base, ()), graph)
+        step.inputs[n] = _tensor(values[n])
+    step.parameters, context = _parameters(model, model, graph)
+    with torch.enable_grad():  # so that a tensor tells that it was made from a parameter
+        outputs = _Lowering(step, context).run(model, values)
     step.outputs = {n: _tensor(outputs[n]) for n in model.output_spec}
+    for n, (base, _) in step.states.items():
+        old, new = tuple(step.inputs[n].shape), tuple(step.outputs[base].shape)
+        if old != new:
+            raise Unsupported(
+                f"{model} computes '{base}' of shape {new} from an old one of shape {old}; give it an initial"
+                f" value that has all sub-batch axes"
+            )
     return step
+
+
+def lower_residual(
+    system: NonlinearSystem, owner: Model | None = None, shapes: Shapes | None = None
+) -> Residual:
+    """Trace the residual of ``system`` at one point, with everything that it reads as symbols.
+
+    Parameters have the names that ``owner`` (the model of the residual, if left out) has for them.
+    ``shapes`` are sub-batch shapes by the name of an input or, for all its lags, by that without lag; an
+    unknown has that of its old value, or what the system's settings declare. Raises :class:`Unsupported`.
+    """
+    model, graph, shapes = system.model, Graph(), shapes or {}
+    step = Step(graph, {})
+    step.parameters, context = _parameters(owner or model, model, graph)
+    values = {
+        n: _symbols(n, k, shapes.get(n, shapes.get(split(n)[0], ())), graph)
+        for n, k in model.input_spec.items()
+    }
+    known = {n: v for n, v in values.items() if n not in system.unknown_names}
+    sites = {n: values[n] for n in system.unknown_names if n in shapes}
+    lowering = _Lowering(step, context, cuts=[], within=f"the residual {model}")
+    with torch.enable_grad():
+        unknowns, residual = lowering.residual(system, known, sites, model, "")
+    step.inputs = {n: _tensor(v) for n, v in ({**values, **unknowns}).items()}
+    return Residual(
+        graph,
+        step.inputs,
+        step.parameters,
+        _flat(unknowns[n] for n in system.unknown_names),
+        _flat(residual.values()),
+        step.names,
+    )
+
+
+def _symbols(name: str, kind: type[TensorWrapper], sites: Sequence[int], graph: Graph) -> TensorWrapper:
+    return _typed(kind, inputs(name, (*sites, *kind.BASE_SHAPE), graph), len(sites))
+
+
+def _parameters(owner: Model, model: Model, graph: Graph) -> tuple[dict[str, SymbolicTensor], Context]:
+    """Symbols for the parameters of ``model`` by their names in ``owner``, without the batch of points."""
+    found: dict[str, SymbolicTensor] = {}
+    substitutes: dict[Any, Any] = {}
+    used = {id(p) for p in model.parameters()}
+    for name, p in owner.named_parameters():
+        if id(p) not in used:
+            continue
+        holder, attr = owner._owner(name)
+        if not isinstance(holder, HoldsParameters) or attr not in holder._kinds:
+            raise Unsupported(f"{owner} has '{name}', which is not declared; use Parameter(...)")
+        inner = p.shape[len(holder._kinds[attr].batch_shape(p.shape)) :]
+        substitutes[p] = found[name] = inputs(f"param:{name}", inner, graph)
+    return found, Context(parameters=substitutes)
 
 
 @dataclass
 class _Lowering:
+    """``within`` says why no implicit update may be there, ``prefix`` begins names (``None``: no names)."""
+
     step: Step
     context: Context
     cuts: list[Node] | None = None
+    within: str = ""
+    prefix: str | None = ""
 
     def run(self, model: Model, values: Mapping[str, TensorWrapper]) -> Values:
         if isinstance(model, ComposedModel):
@@ -98,74 +228,137 @@ class _Lowering:
             return {n: pool[n] for n in model.output_spec}
         if isinstance(model, ImplicitUpdate):
             return self._implicit(model, values)
-        if isinstance(model, Normality):
-            return self._normality(model, values)
+        made = self._normality(model, values) if isinstance(model, Normality) else self._leaf(model, values)
+        for n, v in made.items():
+            if self.prefix is not None:
+                self.step.named.give(self.prefix + n, _nodes(v), model)
+            if self.cuts is not None:
+                self.cuts += list(_nodes(v).flat)
+        self._check_size(model)
+        return made
+
+    def _leaf(self, model: Model, values: Mapping[str, TensorWrapper]) -> Values:
         try:
             made = model.evaluate(values, self.context)
-        except (Untraceable, TypeError, AttributeError, KeyError, ValueError) as error:
+        except Untraceable as error:
             raise Unsupported(f"{model} uses {error}") from error
-        if any(v.sub_batch_ndim for v in made.values()):
-            raise Unsupported(f"{model} has sub-batch axes")
-        made = {n: _typed(type(v), self._symbolic(v.data)) for n, v in made.items()}
-        if self.cuts is not None:
-            for v in made.values():
-                self.cuts += list(_nodes(v).flat)
-        return made
+        except Exception as error:
+            raise Unsupported(f"{model} cannot be traced at one point: {_reason(error)}") from error
+        for n, v in made.items():
+            if v.dynamic_batch_shape:
+                raise Unsupported(
+                    f"{model} gives '{n}' the batch {tuple(v.dynamic_batch_shape)} at one point; the compiler"
+                    f" takes models without a batch of their own"
+                )
+        return {n: _typed(type(v), self._symbolic(v.data), v.sub_batch_ndim) for n, v in made.items()}
 
     def _symbolic(self, data: Any) -> SymbolicTensor:
         return data if isinstance(data, SymbolicTensor) else constant(data, self.step.graph)
 
+    def _check_size(self, model: Model) -> None:
+        found = len(self.step.graph.nodes)
+        if found > NODES:
+            raise Unsupported(
+                f"{model} brings the step to {found} scalar operations, more than {NODES}; sub-batches are"
+                f" unrolled, so use fewer sites or engine='eager'"
+            )
+
     def _normality(self, model: Normality, values: Mapping[str, TensorWrapper]) -> Values:
         inner, graph = model.differentiated, self.step.graph
-        fresh: Values = {}  # symbols of its own: two inputs may be the same node
-        back: dict[int, Node] = {}
-        for n, kind in inner.input_spec.items():
-            symbol = inputs(f"{model.name}:{n}", kind.BASE_SHAPE, graph)
-            fresh[n] = _typed(kind, symbol)
-            real = np.broadcast_to(_nodes(values[n]), symbol.nodes.shape)
-            back |= {a.index: b for a, b in zip(symbol.nodes.flat, real.flat, strict=True)}
-        f = _Lowering(self.step, self.context).run(inner, fresh)[model.function]
+        lowering = replace(self, cuts=None, within=f"{model}", prefix=None)
+        given = {n: values[n] for n in inner.input_spec if n in values}
+        fresh, back = self._aliases(given)
+        f = lowering.run(inner, fresh)[model.function]
+        if f.sub_batch_ndim and any(fresh[x].sub_batch_shape != f.sub_batch_shape for x in model.from_):
+            for x in model.from_:  # one value of x stood for all sites of f: each gets its own
+                given[x] = given[x].sub_batch.expand(*f.sub_batch_shape)  # type: ignore[attr-defined]
+            fresh, back = self._aliases(given)
+            f = lowering.run(inner, fresh)[model.function]
         made: Values = {}
         for x, y in zip(model.from_, model.to_, strict=True):
-            kind = model.output_spec[y]
-            slopes = gradient([_nodes(f).item()], [graph.const(1)], list(_nodes(fresh[x]).flat))
-            array = np.empty(kind.BASE_SHAPE, dtype=object)
+            slopes = gradient(_flat([f]), [graph.const(1)] * _nodes(f).size, _flat([fresh[x]]))
+            array = np.empty(_nodes(fresh[x]).shape, dtype=object)
             array.reshape(-1)[:] = substitute(slopes, back)
-            made[y] = _typed(kind, SymbolicTensor(array, graph))
-        if self.cuts is not None:
-            for v in made.values():
-                self.cuts += list(_nodes(v).flat)
+            made[y] = _typed(model.output_spec[y], SymbolicTensor(array, graph), fresh[x].sub_batch_ndim)
         return made
 
-    def _implicit(self, model: ImplicitUpdate, values: Mapping[str, TensorWrapper]) -> Values:
-        if self.cuts is not None:
-            raise Unsupported(f"{model} is inside another implicit update")
-        if model.max_substepping_level:
-            raise Unsupported(f"{model} has substeps of its own")
-        system, graph = model.equation_system, self.step.graph
-        guess = self._guess(model, values)
-        known = {n: values[n] for n in system.given_names}
-        unknowns = {
-            n: inputs(f"{model.name or 'solve'}:{n}", kind.BASE_SHAPE, graph)
-            for n, kind in model.output_spec.items()
-        }
-        for n, t in unknowns.items():
-            known[n] = _typed(model.output_spec[n], t)
-        cuts: list[Node] = []
-        residual = _Lowering(self.step, self.context, cuts).run(system.model, known)
-        flat_r, flat_u, flat_g, names = [], [], [], []
-        for r, u in zip(system.residual_names, system.unknown_names, strict=True):
-            flat_r += list(_nodes(residual[r]).flat)
-            flat_u += list(unknowns[u].nodes.flat)
-            flat_g += list(np.broadcast_to(guess[u].nodes, unknowns[u].nodes.shape).flat)
-            names += [r] * _nodes(residual[r]).size
-        self.step.regions.append(
-            Region(model.name or "solve", flat_u, flat_g, flat_r, cuts, model.solver, model, names)
-        )
-        return {n: known[n] for n in model.output_spec}
+    def _aliases(self, values: Values) -> tuple[Values, dict[int, Node]]:
+        """Symbols in place of values, as two of these may be the same node; and the nodes they stand for."""
+        fresh: Values = {}
+        back: dict[int, Node] = {}
+        mark = len(self.step.graph.nodes)
+        for n, v in values.items():
+            symbol = inputs(f"alias {mark}:{n}", tuple(v.shape), self.step.graph)
+            fresh[n] = _typed(type(v), symbol, v.sub_batch_ndim)
+            back |= {a.index: b for a, b in zip(symbol.nodes.flat, _nodes(v).flat, strict=True)}
+        return fresh, back
 
-    def _guess(self, model: ImplicitUpdate, values: Mapping[str, TensorWrapper]) -> dict[str, SymbolicTensor]:
-        guess: dict[str, SymbolicTensor] = {}
+    def _implicit(self, model: ImplicitUpdate, values: Mapping[str, TensorWrapper]) -> Values:
+        if self.within:
+            raise Unsupported(
+                f"{model} is inside {self.within}; the compiler takes implicit updates one after the other,"
+                f" not one inside the other"
+            )
+        system = model.equation_system
+        mine = {n: values[n] for n in model.input_spec if n in values}
+        guess = self._guess(model, mine)
+        known = {n: mine[n] for n in system.given_names if n in mine}
+        name, taken = model.name or "solve", {r.name for r in self.step.regions}
+        while name in taken:
+            name += "_"
+        cuts: list[Node] = []
+        lowering = replace(self, cuts=cuts, within=f"the residual of {model}")
+        unknowns, residual = lowering.residual(system, known, guess, model, f"{name}:", mine)
+        flat_guess: list[Node] = []
+        for u in system.unknown_names:
+            flat_guess += np.broadcast_to(_nodes(guess[u]), unknowns[u].shape).flat
+        variables = [r for r, v in residual.items() for _ in range(_nodes(v).size)]
+        flat_u, flat_r = _flat(unknowns[u] for u in system.unknown_names), _flat(residual.values())
+        self.step.regions.append(
+            Region(name, flat_u, flat_guess, flat_r, cuts, model.solver, model, variables)
+        )
+        return {n: unknowns[n] for n in model.output_spec}
+
+    def residual(
+        self,
+        system: NonlinearSystem,
+        known: Values,
+        guess: Mapping[str, TensorWrapper],
+        model: Model,
+        mark: str,
+        values: Values | None = None,
+    ) -> tuple[Values, Values]:
+        """Unknowns, called ``mark`` and their name, and as many residuals, in the order of the system."""
+        try:
+            layout = unknown_layout(system, values or known, guess)
+            layout.groups  # noqa: B018 - raises for block groups of unequal sites
+        except ValueError as error:
+            raise Unsupported(f"{model} cannot be laid out: {error}") from error
+        sites, graph = layout.sub_batch, self.step.graph
+        unknowns = {u: _symbols(f"{mark}{u}", layout.kinds[u], sites[u], graph) for u in system.unknown_names}
+        count = len(_flat(unknowns.values()))
+        if count > UNKNOWNS:
+            raise Unsupported(
+                f"{model} has {count} unknowns at each point, more than {UNKNOWNS}; sub-batches are unrolled,"
+                f" so use fewer sites or engine='eager'"
+            )
+        for u, v in unknowns.items():
+            self.step.named.give(u, _nodes(v), model, skip=())
+        outputs = self.run(system.model, {**known, **unknowns})
+        residual: Values = {}
+        for r, u in zip(system.residual_names, system.unknown_names, strict=True):
+            try:
+                nodes = np.broadcast_to(_nodes(outputs[r]), (*sites[u], *outputs[r].BASE_SHAPE))
+            except ValueError:
+                raise Unsupported(
+                    f"{model} has the residual '{r}' with sub-batch {tuple(outputs[r].sub_batch_shape)}, but"
+                    f" its unknown '{u}' has {tuple(sites[u])}; give '{u}' an initial value that has one"
+                ) from None
+            residual[r] = _typed(type(outputs[r]), SymbolicTensor(nodes, graph), len(sites[u]))
+        return unknowns, residual
+
+    def _guess(self, model: ImplicitUpdate, values: Values) -> Values:
+        guess: Values = {}
         predictor = model._modules.get("predictor")
         if isinstance(predictor, Model):
             given = dict(values)
@@ -173,21 +366,21 @@ class _Lowering:
                 if n not in given:
                     base, lag = split(n)
                     newer = [lagged(base, k) for k in range(lag - 1, -1, -1) if lagged(base, k) in given]
-                    empty = _typed(kind, constant(np.zeros(kind.BASE_SHAPE), self.step.graph))
-                    given[n] = given[newer[0]] if newer else empty
-            guess = {n: _tensor(v) for n, v in self.run(predictor, given).items()}
+                    given[n] = given[newer[0]] if newer else self._zero(kind)
+            prefix = None if self.prefix is None else f"{self.prefix}guess_"
+            guess = replace(self, within=f"the predictor of {model}", prefix=prefix).run(predictor, given)
         for u, kind in model.output_spec.items():
             if u not in guess:
-                found = values.get(u, values.get(f"{u}~1"))
-                guess[u] = (
-                    constant(np.zeros(kind.BASE_SHAPE), self.step.graph) if found is None else _tensor(found)
-                )
+                guess[u] = values.get(u, values.get(f"{u}~1", self._zero(kind)))
         return guess
 
+    def _zero(self, kind: type[TensorWrapper]) -> TensorWrapper:
+        return _typed(kind, constant(np.zeros(kind.BASE_SHAPE), self.step.graph))
 
-def _typed(kind: type[TensorWrapper], tensor: SymbolicTensor) -> TensorWrapper:
+
+def _typed(kind: type[TensorWrapper], tensor: SymbolicTensor, sub_batch_ndim: int = 0) -> TensorWrapper:
     """A typed value whose data is symbolic."""
-    return kind._new(cast(torch.Tensor, tensor), 0)
+    return kind._new(cast(torch.Tensor, tensor), sub_batch_ndim)
 
 
 def _tensor(value: TensorWrapper) -> SymbolicTensor:
@@ -196,3 +389,14 @@ def _tensor(value: TensorWrapper) -> SymbolicTensor:
 
 def _nodes(value: TensorWrapper) -> np.ndarray:
     return _tensor(value).nodes
+
+
+def _flat(values: Iterable[TensorWrapper]) -> list[Node]:
+    return [n for v in values for n in _nodes(v).flat]
+
+
+def _reason(error: Exception) -> str:
+    """What went wrong inside a model, in one line."""
+    said = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+    first = said.strip().split("\n")[0] or type(error).__name__
+    return f"it has no value for '{first}'" if isinstance(error, KeyError) else first

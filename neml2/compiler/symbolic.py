@@ -32,7 +32,6 @@ class SymbolicTensor:
     Methods that are functions of torch as well (``x.exp()``) are found in ``FUNCTIONS``.
     """
 
-    requires_grad = False
     is_cuda = False
     device = torch.device("cpu")
 
@@ -131,7 +130,7 @@ class SymbolicTensor:
     def _same(self, *args: Any, **kwargs: Any) -> SymbolicTensor:
         return self
 
-    contiguous = clone = detach = double = requires_grad_ = _same
+    contiguous = clone = detach = double = _same
 
     def to(self, *args: Any, **kwargs: Any) -> SymbolicTensor:
         given = [*args, *kwargs.values()]
@@ -212,6 +211,10 @@ MEANING = {
     "__getitem__": "an index that depends on values; use where",
     "__setitem__": "a write into a tensor; make a new one with stack, cat or where",
     "__contains__": "a Python branch on a value; use where",
+    **dict.fromkeys(
+        ("requires_grad", "requires_grad_", "grad", "grad_fn", "backward"),
+        "derivatives of its own; use Normality",
+    ),
 }
 
 

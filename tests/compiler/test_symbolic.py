@@ -246,7 +246,9 @@ REFUSED: dict[str, tuple[Callable[[Any], Any], str]] = {
     "whole numbers": (lambda x: x.to(torch.int64), r"a conversion to torch\.int64"),
     "a parameter": (lambda x: x * torch.nn.Parameter(X), "take it as an argument of forward"),
     "part of a parameter": (lambda x: x * torch.nn.Parameter(X)[0], "take it as an argument of forward"),
-    "a gradient": (lambda x: torch.autograd.grad(x, x), r"torch\.grad, which has no scalar form"),
+    "a gradient": (lambda x: torch.autograd.grad(x, x), "derivatives of its own; use Normality"),
+    "a leaf of a graph": (lambda x: x.detach().requires_grad_(True), "derivatives of its own"),
+    "whether there is a gradient": (lambda x: x.requires_grad, "derivatives of its own"),
 }
 
 
