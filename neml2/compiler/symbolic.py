@@ -64,7 +64,7 @@ class SymbolicTensor:
         return self.dtype.is_floating_point
 
     def __len__(self) -> int:
-        return len(self.nodes)
+        return len(self.nodes) if self.ndim else self.item()
 
     def __getitem__(self, key: Any) -> SymbolicTensor:
         keys = key if isinstance(key, tuple) else (key,)
@@ -210,7 +210,9 @@ class SymbolicTensor:
 MEANING = {
     "__getitem__": "an index that depends on values; use where",
     "__setitem__": "a write into a tensor; make a new one with stack, cat or where",
-    "__contains__": "a Python branch on a value; use where",
+    **dict.fromkeys(
+        ("__contains__", "all", "any", "equal", "allclose"), "a Python branch on a value; use where"
+    ),
     **dict.fromkeys(
         ("requires_grad", "requires_grad_", "grad", "grad_fn", "backward"),
         "derivatives of its own; use Normality",
