@@ -1,137 +1,136 @@
-"""Time whole runs of the scenarios: ``python -m benchmarks run --points 1,100,10000``.
+"""Time whole runs of the scenarios: ours, NEML2's and hand-written C++, in turns.
 
-Every scenario is a folder of ``benchmarks/scenarios`` whose ``scenario.py`` defines
-``build(points, steps) -> (model, history)``. The time is that of ``TransientDriver(model).run(history)``,
-history checks and trajectory included: the median of the repetitions, after one short run to warm up.
+``python -m benchmarks run --engines native,eager --peer PYTHON --out FILE.csv --plot FILE.png`` measures,
+``python -m benchmarks report FILE.csv`` prints tables.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
-import importlib
+import difflib
 import os
-import platform
-import statistics
-import subprocess
 import sys
-import time
+from collections.abc import Callable
 from pathlib import Path
 
-import torch
-
-import neml2
-from neml2.drivers import TransientDriver
-
-HERE = Path(__file__).parent
-COLUMNS = [
-    *("date", "commit", "machine", "threads", "python", "torch", "neml2", "engine", "scenario"),
-    *("points", "steps", "build_s", "run_s", "repetitions"),
-    *("s_per_100_steps", "us_per_point_and_step", "iterations_per_step"),
-]
+from benchmarks import ours, peers, report, rows
+from benchmarks.scenario import chosen
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the scenarios and write one row of the CSV for each."""
-    args = _arguments().parse_args(argv)
-    torch.set_num_threads(args.threads)
-    names = args.scenarios or sorted(p.parent.name for p in HERE.glob("scenarios/*/scenario.py"))
-    rows = []
-    for name in names:
-        for points in args.points:
-            for engine in args.engines:
-                rows.append(measure(name, points, args.steps, args.seconds, engine))
-                _show(rows[-1])
-    if args.out:
-        _write(args.out, rows)
-        print(f"Written to {args.out}")
+    """Run a command; 2 when it cannot be understood, 130 when it was interrupted."""
+    parser = _parser()
+    args = parser.parse_args(argv)
+    try:
+        return args.command(args)
+    except ValueError as error:
+        print(f"{parser.prog}: {error}", file=sys.stderr)
+        return 2
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure, and write the rows as they come."""
+    from benchmarks.suite import Suite, start_peer
+
+    scenarios = chosen(args.scenarios)
+    table = rows.Table(args.out)
+    peer = start_peer(args.peer, args.peer_cache) if args.peer else None
+    suite = Suite(
+        table=table,
+        scenarios=scenarios,
+        points=args.points,
+        threads=args.threads,
+        engines=args.engines,
+        peer=peer,
+        peer_engines=args.peer_engines,
+        with_limits=not args.no_limits,
+        steps=args.steps,
+        seconds=args.seconds,
+        longest=args.longest,
+        memory=args.memory,
+        gradient_points=args.gradient_points,
+        with_builds=not args.no_builds,
+    )
+    stopped = False
+    try:
+        suite.run()
+    except KeyboardInterrupt:
+        stopped = True
+        print(f"Interrupted; {len(table.rows)} rows were measured", file=sys.stderr)
+    finally:
+        if peer:
+            peer.close()
+    print(report.markdown(table.rows))
+    if args.plot and table.rows:
+        from benchmarks.plot import draw
+
+        draw(table.rows, args.plot)
+    return 130 if stopped else 0
+
+
+def tables(args: argparse.Namespace) -> int:
+    """Print the tables of a CSV; draw its plot."""
+    found = rows.read(args.csv)
+    print(report.markdown(found))
+    if args.plot:
+        from benchmarks.plot import draw
+
+        draw(found, args.plot)
     return 0
 
 
-def _arguments() -> argparse.ArgumentParser:
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     commands = parser.add_subparsers(required=True)
-    run = commands.add_parser("run", help="time the scenarios")
-    run.add_argument("--scenarios", type=lambda t: t.split(","), help="comma separated; all by default")
-    run.add_argument("--points", type=lambda t: [int(n) for n in t.split(",")], default=[1, 100, 10_000])
-    run.add_argument("--engines", type=lambda t: t.split(","), default=["eager", "native"])
-    run.add_argument("--steps", type=int, default=100)
-    run.add_argument("--threads", type=int, default=1)
-    run.add_argument("--seconds", type=float, default=20.0, help="repeat each run for about this long")
-    run.add_argument("--out", type=Path, help="CSV file to append to")
+    add = commands.add_parser("run", help="time the scenarios").add_argument
+    add("--scenarios", type=lambda t: t.split(","), help="comma separated; all by default")
+    add("--points", type=_list(_positive), default=[1, 100, 1_000, 10_000, 100_000])
+    add("--steps", type=_positive, default=100)
+    add("--threads", type=_list(_threads), default=[1], help="numbers, or 'all': 1,all")
+    add("--engines", type=_list(_one_of(ours.ENGINES)), default=list(ours.ENGINES))
+    add("--peer", metavar="PYTHON", help="the Python of an environment with neml2 3.1.0")
+    add("--peer-engines", type=_list(_one_of(peers.ENGINES)), default=list(peers.ENGINES))
+    cache = Path.home() / ".cache" / "neml2-peer"
+    add("--peer-cache", type=Path, default=cache, help="folder of the peer's compiled models")
+    add("--no-limits", action="store_true", help="leave out the hand-written C++")
+    add("--no-builds", action="store_true", help="leave out the times to a first result")
+    add("--gradient-points", type=int, default=1_000, help="batch of the gradients; 0 leaves them out")
+    add("--seconds", type=float, default=5.0, help="repeat a run for about this long, at most 25 times")
+    add("--longest", type=float, default=60.0, help="leave out runs that would take longer, in seconds")
+    add("--memory", type=float, default=8.0, help="leave out cases with larger results, in GB")
+    add("--out", type=Path, help="CSV file to append to")
+    add("--plot", type=Path, help="picture to draw")
+    commands.choices["run"].set_defaults(command=run)
+    shown = commands.add_parser("report", help="print the tables of a CSV file")
+    shown.add_argument("csv", type=Path)
+    shown.add_argument("--plot", type=Path, help="picture to draw")
+    shown.set_defaults(command=tables)
     return parser
 
 
-def measure(name: str, points: int, steps: int, seconds: float, engine: str) -> dict[str, object]:
-    """Build a scenario and run it repeatedly; one row of the CSV. ``build_s`` includes a compilation."""
-    scenario = importlib.import_module(f"benchmarks.scenarios.{name}.scenario")
-    start = time.perf_counter()
-    model, history = scenario.build(points, steps)
-    with torch.no_grad():
-        driver = TransientDriver(model, progress=False, engine=engine)
-        warm_up = history if engine == "native" else scenario.build(points, 2)[1]
-        driver.run(warm_up)
-        built = time.perf_counter() - start
-        times: list[float] = []
-        while not times or (sum(times) + times[0] < seconds and len(times) < 25):
-            start = time.perf_counter()
-            trajectory = driver.run(history)
-            times.append(time.perf_counter() - start)
-    run = statistics.median(times)
-    return {
-        "date": time.strftime("%Y-%m-%d"),
-        "commit": _commit(),
-        "machine": _machine(),
-        "threads": torch.get_num_threads(),
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "neml2": neml2.__version__,
-        "engine": engine,
-        "scenario": name,
-        "points": points,
-        "steps": steps,
-        "build_s": f"{built:.3f}",
-        "run_s": f"{run:.4f}",
-        "repetitions": len(times),
-        "s_per_100_steps": f"{run * 100 / steps:.4f}",
-        "us_per_point_and_step": f"{run / points / steps * 1e6:.3f}",
-        "iterations_per_step": f"{trajectory.iterations[1:].double().mean():.2f}",
-    }
+def _list(each: Callable[[str], object]) -> Callable[[str], list]:
+    return lambda text: list(dict.fromkeys(each(word) for word in text.split(",")))
 
 
-def _commit() -> str:
-    found = subprocess.run(
-        ["git", "describe", "--always", "--dirty"], cwd=HERE, capture_output=True, text=True, check=False
-    )
-    return found.stdout.strip() or "?"
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number of 1 or more")
+    return int(text)
 
 
-def _machine() -> str:
-    model = "unknown CPU"
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        names = [line for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
-        model = names[0].partition(":")[2].strip() if names else model
-    return f"{model}, {os.cpu_count()} cores, {torch.backends.cpu.get_cpu_capability()}"
+def _threads(text: str) -> int:
+    return len(os.sched_getaffinity(0)) if text == "all" else _positive(text)
 
 
-def _show(row: dict[str, object]) -> None:
-    print(
-        f"{row['scenario']:<20}{row['engine']:<8}{row['points']:>8} points"
-        f"  {row['s_per_100_steps']:>10} s per 100 steps"
-        f"  {row['us_per_point_and_step']:>12} us per point and step"
-        f"  {row['iterations_per_step']:>6} iterations per step",
-        flush=True,
-    )
+def _one_of(known: tuple[str, ...]) -> Callable[[str], str]:
+    def check(text: str) -> str:
+        if text not in known:
+            near = difflib.get_close_matches(text, known, 1, 0.3)
+            hint = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(known)}"
+            raise argparse.ArgumentTypeError(f"no engine '{text}'; {hint}")
+        return text
 
-
-def _write(path: Path, rows: list[dict[str, object]]) -> None:
-    new = not path.exists()
-    with path.open("a", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS)
-        if new:
-            writer.writeheader()
-        writer.writerows(rows)
+    return check
 
 
 if __name__ == "__main__":
