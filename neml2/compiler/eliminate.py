@@ -2,10 +2,12 @@
 
 The unknowns of the system are those of the residual *and* scalars between its models (flow direction, flow
 rate, norms, ...), each of which has an equation of its own with a unit pivot. They are eliminated in the
-order of least fill (Markowitz, 1957) as long as a pivot is at hand that is never small: the unit pivot of
-such an equation, or an entry that is large within its row at every sample point. What is left, the *core*,
-is a small dense system that the kernel solves with row pivoting. This is static condensation, found
-automatically: the cost grows with the couplings there are, not with the cube of the number of unknowns.
+order of least fill (Markowitz, 1957) among the pivots that are never small: the unit pivot of such an
+equation, or an entry that at every sample point is large within its row or within its column, so that the
+other entries cannot grow by much. Rows and columns are scaled to equal size before (Ruiz, 2001), so that
+strains can be compared with stresses. What is left, the *core*, is a small dense system that the kernel
+solves with row pivoting. This is static condensation, found automatically: the cost grows with the
+couplings there are, not with the cube of the number of unknowns.
 """
 
 from __future__ import annotations
@@ -20,6 +22,8 @@ from neml2.compiler.graph import Node, ancestors, substitute
 
 Row = dict[int, Node]
 Values = Callable[[Node], np.ndarray]
+
+SWEEPS = 6  # of the scaling; each halves what is left of the differences, in powers of ten
 
 
 @dataclass(frozen=True)
@@ -59,60 +63,60 @@ class Elimination:
         return bars[:m], symbols, [a + b for a, b in zip(bars[m:], through, strict=True)]
 
 
-def eliminate(
-    unknowns: list[Node],
-    cuts: list[Node],
-    residual: list[Node],
-    values: Values,
-    wide: int = 3,
-    used: int = 2,
-    large: float = 1e-2,
-) -> Elimination:
+@dataclass(frozen=True)
+class System:
+    """A sparse system: equations of the scalars in between, then one for each residual.
+
+    Its columns are the unknowns, then those scalars; ``label`` names its symbols.
+    """
+
+    rows: list[Row]
+    unknowns: int
+    label: str
+
+
+def eliminate(system: System, values: Values, large: float = 1e-3) -> Elimination:
     """Condense the system; ``values`` gives a node's value at the sample points.
 
-    ``cuts`` are scalars to treat as unknowns; so is any other that depends on at least ``wide`` of them and
-    is used at least ``used`` times, since it would spread that many couplings. ``large`` is the smallest size
-    of a pivot beside the other entries of its row.
+    ``large`` is the smallest size of a pivot beside the other entries of its row or its column.
     """
-    rows = linear_system(unknowns, cuts, residual, wide, used)
-    graph = residual[0].graph
-    label = unknowns[0].value
-    given = [graph.input(f"rhs:{label}:{i}") for i in range(len(residual))]
-    rhs = [graph.const(0)] * (len(rows) - len(residual)) + given
+    rows = [dict(row) for row in system.rows]
+    graph = next(d for row in rows for d in row.values()).graph
     zero = graph.const(0)
-    live = set(range(len(rows)))
-    holders: dict[int, set[int]] = {}
-    for i, row in enumerate(rows):
-        for c in row:
-            holders.setdefault(c, set()).add(i)
+    given = [graph.input(f"rhs:{system.label}:{i}") for i in range(system.unknowns)]
+    rhs = [zero] * (len(rows) - system.unknowns) + given
+    choice = _Choice(rows, system.unknowns, values, large)
     done: list[tuple[int, int]] = []
-    while (found := _pivot(rows, live, holders, values, len(unknowns), large)) is not None:
+    inverse: dict[int, Node] = {}
+    while (found := choice.take()) is not None:
         i, c = found
-        live.discard(i)
         done.append(found)
-        pivot = rows[i][c]
-        for j in [j for j in holders[c] if j in live]:
+        others = {k: d for k, d in rows[i].items() if k != c}
+        if not rows[i][c].is_const(1):
+            inverse[i] = 1 / rows[i][c]
+        for j in choice.holders(c):
             factor = rows[j].pop(c)
-            holders[c].discard(j)
-            if not pivot.is_const(1):
-                factor = factor / pivot
-            for k, d in rows[i].items():
-                if k != c:
-                    _put(rows[j], holders, j, k, rows[j].get(k, zero) - factor * d)
+            if i in inverse:
+                factor = factor * inverse[i]
+            for k, d in others.items():
+                rows[j][k] = rows[j].get(k, zero) - factor * d
+                if rows[j][k].is_const(0):
+                    del rows[j][k]
             rhs[j] = rhs[j] - factor * rhs[i]
-    left = sorted(live)
+            choice.changed(j)
+    left = sorted(choice.live)
     columns = sorted(set(range(len(rows))) - {c for _, c in done})
-    symbols = {c: graph.input(f"core:{label}:{k}") for k, c in enumerate(columns)}
+    symbols = {c: graph.input(f"core:{system.label}:{k}") for k, c in enumerate(columns)}
     solved: dict[int, Node] = dict(symbols)
     for i, c in reversed(done):
         value = rhs[i]
         for k, d in rows[i].items():
             if k != c:
                 value = value - d * solved[k]
-        solved[c] = value if rows[i][c].is_const(1) else value / rows[i][c]
+        solved[c] = value * inverse[i] if i in inverse else value
     return Elimination(
         given,
-        [solved[c] for c in range(len(unknowns))],
+        [solved[c] for c in range(system.unknowns)],
         [[rows[i].get(c, zero) for c in columns] for i in left],
         [rhs[i] for i in left],
         list(symbols.values()),
@@ -121,9 +125,13 @@ def eliminate(
 
 
 def linear_system(
-    unknowns: list[Node], cuts: list[Node], residual: list[Node], wide: int, used: int
-) -> list[Row]:
-    """Rows over (unknowns, cuts): equations of the cuts first, then the residuals."""
+    unknowns: list[Node], cuts: list[Node], residual: list[Node], wide: int = 3, used: int = 2
+) -> System:
+    """Newton's system over (unknowns, cuts).
+
+    ``cuts`` are scalars to treat as unknowns; so is any other that depends on at least ``wide`` of them and
+    is used at least ``used`` times, since it would spread that many couplings.
+    """
     graph = residual[0].graph
     one = graph.const(1)
     order = ancestors(residual)
@@ -143,42 +151,80 @@ def linear_system(
             system.append({**{i: -d for i, d in row.items()}, position: one})
             row = {position: one}
         rows[n.index] = row
-    return system + [dict(rows.get(r.index, {})) for r in residual]
+    system += [dict(rows.get(r.index, {})) for r in residual]
+    return System(system, len(unknowns), unknowns[0].value)
 
 
-def _put(row: Row, holders: dict[int, set[int]], j: int, k: int, value: Node) -> None:
-    if value.is_const(0):
-        row.pop(k, None)
-        holders[k].discard(j)
-    else:
-        row[k] = value
-        holders.setdefault(k, set()).add(j)
+class _Choice:
+    """The next pivot: the cheapest of those that are nowhere small."""
+
+    def __init__(self, rows: list[Row], unknowns: int, values: Values, large: float) -> None:
+        self.rows, self.unknowns, self.values, self.large = rows, unknowns, values, large
+        self.live = set(range(len(rows)))
+        self._row_scale, self._column_scale = equilibrated(rows, values)
+        self._sizes: list[dict[int, np.ndarray]] = [{} for _ in rows]  # of the scaled entries
+        self._largest: list[np.ndarray] = [np.zeros(0)] * len(rows)  # of a row
+        self._holders: dict[int, set[int]] = {c: set() for c in range(len(rows))}  # live rows with a column
+        for i in self.live:
+            self.changed(i)
+
+    def changed(self, i: int) -> None:
+        """Row ``i`` is new."""
+        row, scale = self.rows[i], self._row_scale[i]
+        for c in self._sizes[i]:
+            self._holders[c].discard(i)
+        self._sizes[i] = {c: np.abs(self.values(d)) * scale * self._column_scale[c] for c, d in row.items()}
+        for c in row:
+            self._holders[c].add(i)
+        if row:
+            self._largest[i] = self.large * np.max(list(self._sizes[i].values()), axis=0)
+
+    def holders(self, c: int) -> list[int]:
+        """The live rows with an entry in a column."""
+        return sorted(self._holders[c])
+
+    def take(self) -> tuple[int, int] | None:
+        """Row and column of the next pivot; the row lives no longer."""
+        candidates = []
+        for i in self.live:
+            others = len(self.rows[i]) - 1
+            for c, d in self.rows[i].items():
+                fill = others * (len(self._holders[c]) - 1)
+                candidates.append((fill, not d.is_const(), others, c, i))
+        candidates.sort()
+        for *_, c, i in candidates:
+            if self._safe(i, c):
+                self.live.discard(i)
+                for k in self.rows[i]:
+                    self._holders[k].discard(i)
+                return i, c
+        return None
+
+    def _safe(self, i: int, c: int) -> bool:
+        if self.rows[i][c].is_const(1) and c == self.unknowns + i:
+            return True  # the equation of a scalar in between
+        size = self._sizes[i][c]
+        if not (size > 0).all():  # false for NaN
+            return False
+        good = size >= self._largest[i]
+        if not good.all():
+            column = np.max([self._sizes[j][c] for j in self._holders[c]], axis=0)
+            good |= size >= self.large * column
+        return bool(good.all())
 
 
-def _pivot(
-    rows: list[Row],
-    live: set[int],
-    holders: dict[int, set[int]],
-    values: Values,
-    unknowns: int,
-    large: float,
-) -> tuple[int, int] | None:
-    """Row and column of the next pivot: least fill among the entries that cannot come near zero."""
-    best: tuple[tuple, int, int] | None = None
-    for i in live:
-        others = len(rows[i]) - 1
-        for c, d in rows[i].items():
-            fill = others * (sum(1 for j in holders[c] if j in live) - 1)
-            cost = (fill, not d.is_const(), others, c)
-            if best is not None and cost >= best[0]:
-                continue
-            if (d.is_const(1) and c == unknowns + i) or _large(d, rows[i], values, large):
-                best = (cost, i, c)
-    return None if best is None else best[1:]
-
-
-def _large(d: Node, row: Row, values: Values, large: float) -> bool:
-    """Whether an entry is never small beside the others of its row."""
-    others = np.max([np.abs(values(x)) for x in row.values()], axis=0)
-    size = np.abs(values(d))
-    return bool((size > 0).all() and (size >= large * others).all())  # false for NaN
+def equilibrated(rows: list[Row], values: Values) -> tuple[np.ndarray, np.ndarray]:
+    """Factors of rows and columns, ``(n, samples)`` each, with which their largest entries are about 1."""
+    size = np.array([np.abs(values(d)) for row in rows for d in row.values()])  # (entries, samples)
+    size[~np.isfinite(size)] = 0
+    of_row = [i for i, row in enumerate(rows) for _ in row]
+    of_column = [c for row in rows for c in row]
+    scales = np.ones((2, len(rows), size.shape[1]))
+    for _ in range(SWEEPS):
+        for scale, line in zip(scales, (of_row, of_column), strict=True):
+            largest = np.zeros_like(scale)
+            np.maximum.at(largest, line, size)
+            root = np.sqrt(np.where(largest > 0, largest, 1))
+            scale /= root
+            size /= root[line]
+    return scales[0], scales[1]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from neml2.compiler.condense import condense
-from neml2.compiler.eliminate import Elimination, eliminate
+from neml2.compiler.eliminate import Elimination, eliminate, linear_system
 from neml2.compiler.graph import Graph, Node
 from neml2.compiler.sample import values_at
 from tests.compiler.scenarios import NAMES, at_step, dense, put, scenario
@@ -94,7 +94,7 @@ def test_everything_can_be_eliminated() -> None:
     x, y = graph.input("x"), graph.input("y")
     samples = [{"x": 1.0, "y": 2.0}, {"x": -3.0, "y": 0.5}]
     residual = [2 * x + y - 1, x - 3 * y * y]
-    e = eliminate([x, y], [], residual, values_at(samples))
+    e = eliminate(linear_system([x, y], [], residual), values_at(samples))
     assert not e.core and e.eliminated == 2
     for p, step in zip(samples, condensed_steps(e, residual, samples), strict=True):
         a = np.array([[2, 1], [1, -6 * p["y"]]])
@@ -106,7 +106,8 @@ def test_a_structurally_singular_system_leaves_a_singular_core() -> None:
     graph = Graph()
     x, y, z = (graph.input(n) for n in "xyz")
     samples = [{"x": 1.0, "y": 2.0, "z": 0.3}]
-    e = eliminate([x, y, z], [], [x + y, x - 1, 2 * x + 3], values_at(samples))  # z is nowhere
+    system = linear_system([x, y, z], [], [x + y, x - 1, 2 * x + 3])  # z is nowhere
+    e = eliminate(system, values_at(samples))
     at = values_at(samples)
     core = np.array([[at(d)[0] for d in row] for row in e.core])
     assert core.size and np.linalg.matrix_rank(core) < len(core)
@@ -119,7 +120,7 @@ def test_a_zero_diagonal_is_no_obstacle() -> None:
     norm = graph.unary("sqrt", x * x + y * y)
     residual = [x - 3 + m * x / norm, y + 1 + m * y / norm, norm - 2]
     points = [{"x": a, "y": b, "m": c} for a, b, c in ((2, -1, 0), (1, 1, 0.5), (0.3, -2, 1), (-1, 2, 0.2))]
-    e = eliminate([x, y, m], [norm], residual, values_at(points))
+    e = eliminate(linear_system([x, y, m], [norm], residual), values_at(points))
     found = condensed_steps(e, residual, points)
     for p, step in zip(points, found, strict=True):
         n = np.hypot(p["x"], p["y"])
