@@ -1,320 +1,335 @@
-"""From a lowered step to C++: blocks of W points, the time loop and Newton's loops inside."""
+"""From a lowered step to the source of its kernels: what is common to all of them, and ``march``.
+
+A kernel is a function ``block`` that does all its work for one block of points (the lanes of a vector on
+the CPU, one point on a GPU), and a struct ``Arguments`` of views and numbers. The same text is compiled
+with ``vector.hpp`` or with ``scalar.hpp``.
+"""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from neml2.compiler.differentiate import jacobian
 from neml2.compiler.eliminate import Elimination
-from neml2.compiler.graph import BOOLEAN, Node, ancestors
+from neml2.compiler.graph import Node, ancestors
 from neml2.compiler.lower import Region, Step
+from neml2.compiler.scope import Scope, number, word
+from neml2.solvers.newton import NewtonWithLineSearch
 
-_INFIX = {
-    "add": "+",
-    "sub": "-",
-    "mul": "*",
-    "div": "/",
-    "lt": "<",
-    "le": "<=",
-    "eq": "==",
-    "and": "&",
-    "or": "|",
+HERE = Path(__file__).parent
+ROUND_OFF = 16 * 2.0**-52  # as the eager Newton: relative to the terms of a residual
+
+
+@dataclass
+class Program:
+    """The source of a kernel, without headers: its arguments in order, and its function ``block``."""
+
+    name: str
+    fields: dict[str, tuple[str, str]] = field(default_factory=dict)  # key: C++ type, name in C++
+    text: str = ""
+
+    def argument(self, kind: str, key: str) -> str:
+        """Declare an argument; how the code names it."""
+        taken = {name for _, name in self.fields.values()}
+        name = word(key)
+        while name in taken:
+            name += "_"
+        self.fields[key] = (kind, name)
+        return f"a.{name}"
+
+    def source(self) -> str:
+        """The struct of arguments and the function."""
+        members = "\n".join(f"    {kind} {name};" for kind, name in self.fields.values())
+        return (
+            f"struct Arguments {{\n{members}\n}};\n\n"
+            f"// {self.name}\nFN void block(const Arguments &a, int64_t p0, int n) {{\n{self.text}\n}}\n"
+        )
+
+    def for_cpu(self, dtype: str = "double") -> str:
+        """The whole source for the CPU; ``dtype`` is that of the arrays, arithmetic is in double."""
+        return "\n".join([f"typedef {dtype} T;", _header("vector"), _header("dense"), self.source(), _CPU])
+
+    def for_cuda(self, dtype: str = "double") -> str:
+        """The whole source for NVRTC."""
+        return "\n".join([f"typedef {dtype} T;", _header("scalar"), _header("dense"), self.source(), _CUDA])
+
+    def for_host(self, dtype: str = "double") -> str:
+        """The text that a GPU runs, as a loop for the CPU: for tests."""
+        return "\n".join([f"typedef {dtype} T;", _header("scalar"), _header("dense"), self.source(), _HOST])
+
+
+def _header(name: str) -> str:
+    return (HERE / f"{name}.hpp").read_text()
+
+
+_CPU = """extern "C" void run(const Arguments *a, int64_t threads) {
+    parallel((a->points + W - 1) / W, threads, [a](int64_t b) {
+        block(*a, b * W, a->points - b * W < W ? (int)(a->points - b * W) : W);
+    });
 }
-_CALL = {"abs": "vabs", "sign": "vsign", "max": "vmax", "min": "vmin", "rem": "vrem"}
-
-
-@dataclass(frozen=True)
-class Interface:
-    """The order in which a kernel takes its arrays: names and numbers of components."""
-
-    forces: tuple[tuple[str, int], ...]
-    states: tuple[tuple[str, int, int], ...]  # name, components, depth
-    parameters: tuple[tuple[str, int], ...]
-    outputs: tuple[tuple[str, int], ...]
-
-
-class _Scope:
-    """Nodes that have been written, so that each is written once; inner scopes see the outer ones."""
-
-    def __init__(self, outer: _Scope | None, indent: int) -> None:
-        self.outer, self.indent = outer, indent
-        self.names: dict[int, str] = {}
-        self.lines: list[str] = []
-
-    def find(self, node: Node) -> str | None:
-        scope: _Scope | None = self
-        while scope is not None:
-            if node.index in scope.names:
-                return scope.names[node.index]
-            scope = scope.outer
-        return None
-
-    def say(self, line: str) -> None:
-        self.lines.append("    " * self.indent + line)
-
-    def need(self, nodes: Iterable[Node]) -> list[str]:
-        """Write what is missing of ``nodes``; their names."""
-        nodes = list(nodes)
-        stop = {i for s in self._chain() for i in s.names}
-        for n in _missing(nodes, stop):
-            self.names[n.index] = f"t{n.index}"
-            kind = "M" if n.op in BOOLEAN else "V"
-            self.say(f"const {kind} t{n.index} = {self._expression(n)};")
-        return [self._operand(n) for n in nodes]
-
-    def _chain(self) -> list[_Scope]:
-        return [self] if self.outer is None else [self, *self.outer._chain()]
-
-    def _operand(self, n: Node) -> str:
-        if n.op == "const":
-            return _number(n.value)
-        name = self.find(n)
-        assert name is not None, n
-        return name
-
-    def _expression(self, n: Node) -> str:
-        a = [self._operand(x) for x in n.args]
-        if n.op == "neg":
-            return f"-{a[0]}"
-        if n.op == "not":
-            return f"~{a[0]}"
-        if n.op == "where":
-            return f"sel({a[0]}, {a[1]}, {a[2]})"
-        if n.op in _INFIX:
-            return f"{a[0]} {_INFIX[n.op]} {a[1]}"
-        wrapped = [f"bc({x})" if y.op == "const" else x for x, y in zip(a, n.args)]
-        return f"{_CALL.get(n.op, 'v' + n.op)}({', '.join(wrapped)})"
-
-
-def _missing(nodes: list[Node], known: set[int]) -> list[Node]:
-    seen: set[int] = set()
-    found: list[Node] = []
-    stack = list(nodes)
-    while stack:
-        n = stack.pop()
-        if n.index in known or n.index in seen or n.op == "const":
-            continue
-        seen.add(n.index)
-        assert n.args, f"input {n!r} is not available here"
-        found.append(n)
-        stack.extend(n.args)
-    return sorted(found, key=lambda n: n.index)
-
-
-def _number(x: float) -> str:
-    if x != x:
-        return "NAN"
-    if x in (float("inf"), float("-inf")):
-        return "INFINITY" if x > 0 else "-INFINITY"
-    text = repr(float(x))
-    return f"({text})" if x < 0 else text
-
-
-def interface(step: Step) -> Interface:
-    """Which arrays the kernel takes."""
-    forces = {base: step.inputs[n].nodes.size for n, (base, _) in step.forces.items()}
-    depth: dict[str, int] = {}
-    for base, lag in step.states.values():
-        depth[base] = max(depth.get(base, 0), lag)
-    return Interface(
-        tuple(forces.items()),
-        tuple((n, step.outputs[n].nodes.size, d) for n, d in depth.items()),
-        tuple((n, t.nodes.size) for n, t in step.parameters.items()),
-        tuple((n, t.nodes.size) for n, t in step.outputs.items()),
-    )
-
-
-def march(step: Step, eliminations: list[Elimination], face: Interface) -> str:
-    """The source of the kernel ``march``."""
-    top = _Scope(None, 2)
-    per_point = _parameter_nodes(step)
-    for i, (name, count) in enumerate(face.parameters):
-        for c, node in enumerate(step.parameters[name].nodes.flat):
-            top.names[node.index] = _word(f"p_{name}", c, count)
-            top.say(f"const V {top.names[node.index]} = load(par[{i}], 0, p0, n, {c});")
-    state_names: dict[tuple[str, int], list[str]] = {}
-    for i, (name, count, depth) in enumerate(face.states):
-        for lag in range(1, depth + 1):
-            words = [_word(f"s{lag}_{name}", c, count) for c in range(count)]
-            state_names[name, lag] = words
-            for c, w in enumerate(words):
-                top.say(f"V {w} = load(init[{i}], 0, p0, n, {c});")
-    order = {n: i for i, (n, _) in enumerate(face.forces)}
-    body = _Scope(top, 3)
-    for name, t in step.inputs.items():
-        if name in step.forces:
-            base, lag = step.forces[name]
-            at = "k" if lag == 0 else f"(k > {lag} ? k - {lag} : 0)"
-            for c, node in enumerate(t.nodes.flat):
-                body.names[node.index] = _word(f"f{lag}_{base}", c, t.nodes.size)
-                body.say(f"const V {body.names[node.index]} = load(force[{order[base]}], {at}, p0, n, {c});")
-        else:
-            for node, w in zip(t.nodes.flat, state_names[step.states[name]]):
-                body.names[node.index] = w
-    used = [n for r in step.regions for n in (*r.guess, *r.residual)] + [
-        n for t in step.outputs.values() for n in t.nodes.flat
-    ]
-    for e, r in zip(eliminations, step.regions, strict=True):
-        core_rhs, change = e.solve([-x for x in r.residual])
-        used += [n for row in e.core for n in row] + core_rhs + change
-    top.need(n for n in ancestors(used) if n.index in per_point and n.args)
-    for i, (region, elimination) in enumerate(zip(step.regions, eliminations)):
-        _region(body, i, region, elimination)
-    body.say("")
-    if not step.regions:
-        body.say("const M code = M{};")
-    body.say("// results of the step")
-    new = {name: body.need(step.outputs[name].nodes.flat) for name, _ in face.outputs}
-    good = [f"ok{i}" for i in range(len(step.regions))]
-    good += [f"finite({w if not _literal(w) else f'bc({w})'})" for words in new.values() for w in words]
-    body.say("const M ok = " + (" & ".join(dict.fromkeys(good)) or "M{} - 1") + ";")
-    body.say("failed_ever |= ~ok;")
-    for i, (name, _) in enumerate(face.outputs):
-        for c, w in enumerate(new[name]):
-            body.say(f"store(out[{i}], k, p0, n, {c}, {w if not _literal(w) else f'bc({w})'});")
-    total = " + ".join(f"its{i}" for i in range(len(step.regions))) or "M{}"
-    if len(step.regions) > 1:
-        total = "its0"
-        for i in range(1, len(step.regions)):
-            total = f"(({total} > its{i}) ? {total} : its{i})"
-    body.say(f"const M its = {total};")
-    for line in (
-        "for (int i = 0; i < n; ++i) {",
-        "    status[k * points + p0 + i] = (int8_t)code[i];",
-        "    iterations[k * points + p0 + i] = (int32_t)its[i];",
-        "}",
-    ):
-        body.say(line)
-    for name, _, depth in face.states:
-        for lag in range(depth, 0, -1):
-            source = state_names[name, lag - 1] if lag > 1 else new[name]
-            for w, s in zip(state_names[name, lag], source):
-                body.say(f"const V n_{w} = {s if not _literal(s) else f'bc({s})'};")
-    for words in state_names.values():
-        for w in words:
-            body.say(f"{w} = n_{w};")
-    return _TEMPLATE.format(top="\n".join(top.lines), body="\n".join(body.lines))
-
-
-def _region(body: _Scope, i: int, region: Region, elimination: Elimination) -> None:
-    s = region.solver
-    body.say("")
-    body.say(f"// {region.name}: Newton's method for {len(region.unknowns)} unknowns")
-    guess = body.need(region.guess)
-    words = [
-        _word(f"u{i}_" + n.value.split(":", 1)[1].split("[")[0], c, 99) for c, n in enumerate(region.unknowns)
-    ]
-    for w, g in zip(words, guess):
-        body.say(f"V {w} = {g if not _literal(g) else f'bc({g})'};")
-    mine = {u.index for u in region.unknowns}
-    core_rhs, change = elimination.solve([-r for r in region.residual])
-    inner = [*region.residual, *(n for row in elimination.core for n in row), *core_rhs, *change]
-    core = {n.index for n in elimination.core_solution}
-    depends = mine | core
-    for n in ancestors(inner):
-        if any(a.index in depends for a in n.args):
-            depends.add(n.index)
-    body.need(n for n in ancestors(inner) if n.index not in depends and n.args)
-    loop = _Scope(body, body.indent + 1)
-    for u, w in zip(region.unknowns, words):
-        loop.names[u.index] = w
-    r = loop.need(region.residual)
-    loop.say("const V square = " + " + ".join(f"({x}) * ({x})" for x in r) + ";")
-    loop.say("const V size = vsqrt(square);")
-    for line in _TEST.format(
-        i=i, abs=_number(s.abs_tol), rel=_number(s.rel_tol), most=s.max_its
-    ).splitlines():
-        loop.say(line)
-    m = len(elimination.core)
-    if m:
-        entries = loop.need([n for row in elimination.core for n in row])
-        right = loop.need(core_rhs)
-        loop.say(f"V core{i}[{m}][{m + 1}] = {{")
-        for j in range(m):
-            words_j = [*entries[j * m : (j + 1) * m], right[j]]
-            loop.say("    {" + ", ".join(f"bc({w})" if _literal(w) else w for w in words_j) + "},")
-        loop.say("};")
-        loop.say(f"solve<{m}>(core{i});")
-        for j, n in enumerate(elimination.core_solution):
-            loop.names[n.index] = f"core{i}[{j}][{m}]"
-    d = loop.need(change)
-    for w, x in zip(words, d):
-        loop.say(f"{w} = sel(active{i}, {w} + {x}, {w});")
-    for line in _START.format(i=i).splitlines():
-        body.say(line)
-    body.say(f"for (int it{i} = 0;; ++it{i}) {{")
-    body.lines += loop.lines
-    body.say("}")
-    for line in _END.format(i=i).splitlines():
-        body.say(line)
-    if i == 0:
-        body.say("M code = code0;")
-    else:
-        body.say(f"code = (code == 0) ? code{i} : code;")
-    for u, w in zip(region.unknowns, words):
-        body.names[u.index] = w
-
-
-_START = """V norm{i} = bc(0.0), last{i} = bc(0.0), first{i} = bc(0.0);
-M active{i} = M{{}} - 1, failed{i} = M{{}}, small{i} = M{{}}, settled{i} = M{{}};
-M relative{i} = M{{}}, its{i} = M{{}};"""
-_TEST = """last{i} = norm{i};
-norm{i} = sel(active{i}, size, norm{i});
-if (it{i} == 0) first{i} = norm{i}; else its{i} -= active{i};
-failed{i} |= active{i} & ~finite(norm{i});
-small{i} = norm{i} < {abs};
-if (it{i} > 0) {{
-    const M before = relative{i};
-    relative{i} = norm{i} < {rel} * first{i};
-    settled{i} |= active{i} & (norm{i} >= 0.5 * last{i}) & before & relative{i};
-}}
-active{i} &= ~(failed{i} | small{i} | settled{i});
-if (!any(active{i}) || it{i} == {most}) break;"""
-_END = """const M late{i} = active{i} & relative{i} & (norm{i} <= 1e-2 * last{i});
-const M ok{i} = ~failed{i} & (small{i} | settled{i} | late{i});
-const M code{i} = ok{i} ? (M{{}}) : (failed{i} ? (M{{}} + 2) : (M{{}} + 1));"""
-
-_TEMPLATE = """// All steps of all points. Reads par, init and force; writes out, status and iterations.
-// Returns the number of blocks in which a point failed; such a block stops there.
-extern "C" int march(int64_t points, int64_t steps, int64_t threads, const View *par, const View *init,
-                     const View *force, const Out *out, int8_t *status, int32_t *iterations) {{
-    int failures = 0;
-    #pragma omp parallel for schedule(dynamic) num_threads(threads) reduction(+ : failures)
-    for (int64_t p0 = 0; p0 < points; p0 += W) {{
-        const int n = points - p0 < W ? (int)(points - p0) : W;
-        M failed_ever = M{{}};
-{top}
-        for (int64_t k = 1; k < steps; ++k) {{
-{body}
-            if (any(failed_ever)) {{ ++failures; break; }}
-        }}
-    }}
-    return failures;
-}}
+"""
+_CUDA = """extern "C" __global__ void run(const Arguments a) {
+    const int64_t p = blockIdx.x * (int64_t)blockDim.x + threadIdx.x;
+    if (p < a.points) block(a, p, 1);
+}
+"""
+_HOST = """extern "C" void run(const Arguments *a, int64_t) {
+    for (int64_t p = 0; p < a->points; ++p) block(*a, p, 1);
+}
 """
 
 
-def _parameter_nodes(step: Step) -> set[int]:
-    """Nodes that depend on nothing but parameters and constants."""
+# ---------------------------------------------------------------------- what the kernels have in common
+
+
+def states(step: Step) -> list[tuple[str, int]]:
+    """State variables and how many old values are read."""
+    depth: dict[str, int] = {}
+    for base, lag in step.states.values():
+        depth[base] = max(depth.get(base, 0), lag)
+    return list(depth.items())
+
+
+def forces(step: Step) -> dict[str, int]:
+    """Prescribed variables and their numbers of components."""
+    return {base: step.inputs[n].nodes.size for n, (base, _) in step.forces.items()}
+
+
+def recorded(step: Step) -> dict[str, list[Node]]:
+    """What a step leaves behind: its outputs, and unknowns that are none (called ``region:variable``)."""
+    found = {n: list(t.nodes.flat) for n, t in step.outputs.items()}
+    shown = {n.index for nodes in found.values() for n in nodes}
+    for region in step.regions:
+        for u in region.unknowns:
+            if u.index not in shown:
+                found.setdefault(u.value.split("[")[0], []).append(u)
+    return found
+
+
+def load_parameters(program: Program, top: Scope, step: Step) -> None:
+    """Parameters of the block's points."""
+    for name, t in step.parameters.items():
+        view = program.argument("View", f"par_{name}")
+        for c, node in enumerate(t.nodes.flat):
+            top.names[node.index] = f"{word('p_' + name, c)}"
+            top.say(f"const V {top.names[node.index]} = load({view}, 0, p0, n, {c});")
+
+
+def parameter_only(step: Step, used: Iterable[Node]) -> list[Node]:
+    """The nodes among ``used`` and what they are made of that depend on parameters and constants alone."""
     known = {n.index for t in step.parameters.values() for n in t.nodes.flat}
-    for n in step.graph.nodes:
-        if n.op == "const" or (n.args and all(a.index in known for a in n.args)):
+    found = []
+    for n in ancestors(used):
+        if n.op == "const" or (n.args and all(x.index in known for x in n.args)):
             known.add(n.index)
-    return known
+            if n.args:
+                found.append(n)
+    return found
 
 
-def _literal(word: str) -> bool:
-    return bool(re.fullmatch(r"\(?-?[\d.]+(e[-+]?\d+)?\)?|NAN|-?INFINITY", word))
+def load_forces(program: Program, scope: Scope, step: Step, clamp: str = "0") -> None:
+    """Prescribed values of step ``k``; before the first row of the history stands its first row."""
+    views = {base: program.argument("View", f"force_{base}") for base in forces(step)}
+    for name, (base, lag) in step.forces.items():
+        at = "k" if lag == 0 else f"(k > {lag} ? k - {lag} : 0)"
+        for c, node in enumerate(step.inputs[name].nodes.flat):
+            scope.names[node.index] = f"f{lag}_{word(base, c)}"
+            scope.say(f"const V {scope.names[node.index]} = load({views[base]}, {at}, p0, n, {c});")
 
 
-def _word(name: str, c: int, count: int) -> str:
-    word = re.sub(r"\W", "_", name)
-    return word if count == 1 else f"{word}_{c}"
+# ---------------------------------------------------------------------- march
 
 
-def source(step: Step, eliminations: list[Elimination], face: Interface) -> str:
-    """The whole file: the vector header, then the kernel."""
-    header = (Path(__file__).parent / "math.hpp").read_text()
-    return header + "\n" + march(step, eliminations, face)
+def march(step: Step, eliminations: Sequence[Elimination]) -> Program:
+    """Steps ``first`` to ``last - 1`` of all points.
+
+    ``force_*`` are whole histories, ``init*`` and ``end*`` the state before and after, by lag. ``out_*``,
+    ``status`` and ``iterations`` have a row for every step that is kept, ``row[k - first]``; ``out_*`` may
+    be missing. A point that fails stops there, with the number of that step in ``stopped``; its state stays
+    as it was.
+    """
+    program = Program(f"march: {len(step.regions)} solves a step")
+    for kind, name in (
+        ("int64_t", "points"),
+        ("int64_t", "first"),
+        ("int64_t", "last"),
+        ("const int64_t *", "row"),
+    ):
+        program.argument(kind, name)
+    for kind, name in (("int8_t *", "status"), ("int32_t *", "iterations"), ("int64_t *", "stopped")):
+        program.argument(kind, name)
+    top = Scope(indent=1, labels=step.names)
+    load_parameters(program, top, step)
+    old: dict[tuple[str, int], list[str]] = {}
+    for name, depth in states(step):
+        for lag in range(1, depth + 1):
+            view = program.argument("OldState", f"init{lag}_{name}")
+            old[name, lag] = [f"s{lag}_{word(name, c)}" for c in range(step.outputs[name].nodes.size)]
+            for c, w in enumerate(old[name, lag]):
+                top.say(f"V {w} = load({view}, 0, p0, n, {c});")
+    body = top.inner()
+    load_forces(program, body, step)
+    for name, key in step.states.items():
+        for node, w in zip(step.inputs[name].nodes.flat, old[key], strict=True):
+            body.names[node.index] = w
+    kept = recorded(step)
+    solved = [e.solve([-r for r in g.residual]) for e, g in zip(eliminations, step.regions, strict=True)]
+    used = [n for nodes in kept.values() for n in nodes]
+    for region, e, (core_rhs, change) in zip(step.regions, eliminations, solved, strict=True):
+        used += [*region.guess, *region.residual, *core_rhs, *change, *(n for row in e.core for n in row)]
+    top.need(parameter_only(step, used))
+    top.say("M dead = M{};")
+    for i, (region, e, s) in enumerate(zip(step.regions, eliminations, solved, strict=True)):
+        _region(body, i, region, e, *s)
+    body.say("\n// what the step leaves behind")
+    new = {name: [f"bc({w})" for w in body.need(nodes)] for name, nodes in kept.items()}
+    good = [f"ok{i}" for i in range(len(step.regions))]
+    good += dict.fromkeys(f"finite({w})" for words in new.values() for w in words)
+    body.say("const M fails = ~dead & ~(" + " & ".join(good) + ");")
+    count = "its0" if step.regions else "M{}"
+    for i in range(1, len(step.regions)):
+        count = f"sel(lt(its{i}, {count}), {count}, its{i})"
+    body.say(f"M code = {'code0' if step.regions else 'M{}'};")
+    for i in range(1, len(step.regions)):
+        body.say(f"code = sel(eq(code, (M{{}})), code{i}, code);")
+    body.say("code = sel(fails & eq(code, (M{})), M{} + 2, code);")
+    body.say("const int64_t row = a.row[k - a.first];")
+    keep = body.inner()
+    keep.say("put(a.status + row * a.points, p0, n, code);")
+    keep.say(f"put(a.iterations + row * a.points, p0, n, {count});")
+    for name, words in new.items():
+        out = program.argument("Out", f"out_{name}")
+        saved = keep.inner()
+        for c, w in enumerate(words):
+            saved.say(f"store({out}, row, p0, n, {c}, {w});")
+        keep.block(f"if ({out}.p)", saved)
+    body.block("if (row >= 0)", keep)
+    failing = body.inner()
+    failing.say("for (int i = 0; i < n; ++i) if (lane(fails, i)) a.stopped[p0 + i] = k;")
+    failing.say("dead |= fails;\nif (!any(~dead)) break;")
+    body.block("if (any(fails))", failing)
+    for name, depth in states(step):
+        for lag in range(depth, 0, -1):
+            source = old[name, lag - 1] if lag > 1 else new[name]
+            for w, value in zip(old[name, lag], source, strict=True):
+                body.say(f"const V n_{w} = sel(dead, {w}, {value});")
+    for words in old.values():
+        for w in words:
+            body.say(f"{w} = n_{w};")
+    top.block("for (int64_t k = a.first; k < a.last; ++k)", body)
+    for (name, lag), words in old.items():
+        end = program.argument("NewState", f"end{lag}_{name}")
+        for c, w in enumerate(words):
+            top.say(f"store({end}, 0, p0, n, {c}, {w});")
+    program.text = "\n".join(top.lines)
+    return program
+
+
+def _region(
+    body: Scope, i: int, region: Region, elimination: Elimination, core_rhs: list[Node], change: list[Node]
+) -> None:
+    solver = region.solver
+    body.say(f"\n// {region.name}: Newton's method for {len(region.unknowns)} unknowns")
+    words = [f"u{i}_{word(n.value.split(':', 1)[1])}" for n in region.unknowns]
+    for w, g in zip(words, body.need(region.guess), strict=True):
+        body.say(f"V {w} = bc({g});")
+    core = [n for row in elimination.core for n in row]
+    inner = [*region.residual, *core, *core_rhs, *change]
+    depends = {n.index for n in (*region.unknowns, *elimination.core_solution)}
+    for n in ancestors(inner):
+        if any(x.index in depends for x in n.args):
+            depends.add(n.index)
+    body.need(n for n in ancestors(inner) if n.index not in depends and n.args)
+    loop = body.inner()
+    loop.names |= {u.index: w for u, w in zip(region.unknowns, words, strict=True)}
+    residual = loop.need(region.residual)
+    loop.say(f"const V size{i} = vsqrt({_squares(residual)});")
+    settings = {"abs": number(solver.abs_tol), "rel": number(solver.rel_tol), "most": solver.max_its}
+    loop.say(_TEST.format(i=i, **settings))
+    loop.block(f"if (__builtin_expect(any(stalled{i}), 0))", _round_off(loop, i, region, residual, words))
+    m = len(elimination.core)
+    if m:
+        entries, right = loop.need(core), loop.need(core_rhs)
+        dense(loop, f"core{i}", [entries[j * m : (j + 1) * m] for j in range(m)], [[r] for r in right])
+        for j, n in enumerate(elimination.core_solution):
+            loop.names[n.index] = f"core{i}[{j}][{m}]"
+    steps = loop.need(change)
+    if isinstance(solver, NewtonWithLineSearch):
+        _search(body, loop, i, region, words, steps)
+        steps = [f"alpha{i} * {d}" for d in steps]
+    for w, d in zip(words, steps, strict=True):
+        loop.say(f"{w} = sel(active{i}, {w} + {d}, {w});")
+    body.say(_START.format(i=i))
+    body.block(f"for (int it{i} = 0;; ++it{i})", loop)
+    body.say(_END.format(i=i))
+    body.names |= {u.index: w for u, w in zip(region.unknowns, words, strict=True)}
+
+
+def dense(scope: Scope, name: str, matrix: list[list[str]], right: list[list[str]]) -> None:
+    """Write an array ``name``, a matrix and its right-hand sides, and solve: the last columns change."""
+    m, r = len(matrix), len(right[0])
+    scope.say(f"V {name}[{m}][{m + r}] = {{")
+    for row, b in zip(matrix, right, strict=True):
+        scope.say("    {" + ", ".join(f"bc({w})" for w in (*row, *b)) + "},")
+    scope.say(f"}};\nsolve<{m}, {r}>({name});")
+
+
+def _squares(words: Iterable[str]) -> str:
+    return " + ".join(f"({x}) * ({x})" for x in words)
+
+
+def _round_off(loop: Scope, i: int, region: Region, residual: list[str], words: list[str]) -> Scope:
+    """The test of the eager Newton for residuals that are nothing but round-off; it is rarely entered."""
+    scope = loop.inner()
+    scope.say(f"M noise{i} = stalled{i};")
+    for r, row in zip(residual, jacobian(region.residual, region.unknowns), strict=True):
+        terms = [
+            f"vabs(bc({d})) * vabs({words[j]})" for j, d in zip(row, scope.need(row.values()), strict=True)
+        ]
+        scope.say(f"noise{i} &= le(vabs(bc({r})), {ROUND_OFF!r} * ({' + '.join(terms) or 'bc(0.0)'}));")
+    scope.say(f"settled{i} |= noise{i};\nactive{i} &= ~noise{i};\nif (!any(active{i})) break;")
+    return scope
+
+
+def _search(body: Scope, loop: Scope, i: int, region: Region, words: list[str], steps: list[str]) -> None:
+    """Backtracking along the step, as the eager line search."""
+    solver = region.solver
+    slope = 2.0 if solver.linesearch_type == "BACKTRACKING" else 1.0
+    trial = Scope(body, loop.indent + 1)  # what depends on the unknowns is computed anew
+    for u, w, d in zip(region.unknowns, words, steps, strict=True):
+        trial.names[u.index] = f"try_{w}"
+        trial.say(f"const V try_{w} = {w} + alpha{i} * {d};")
+    residual = trial.need(region.residual)
+    trial.say(f"const V square{i} = {_squares(residual)};")
+    least = slope * solver.linesearch_stopping_criteria
+    trial.say(f"const V enough{i} = (1.0 - {least!r} * alpha{i}) * norm{i} * norm{i};")
+    small = f"le(square{i}, {solver.abs_tol**2!r})"
+    trial.say(f"const M accepted{i} = le(square{i}, enough{i}) | {small} | ~active{i};")
+    trial.say(f"if (!any(~accepted{i})) break;")
+    trial.say(f"alpha{i} = sel(accepted{i}, alpha{i}, alpha{i} / {solver.linesearch_cutback!r});")
+    loop.say(f"V alpha{i} = bc(1.0);")
+    loop.block(f"for (int trial{i} = 1; trial{i} < {solver.max_linesearch_iterations}; ++trial{i})", trial)
+
+
+_START = """V norm{i} = bc(0.0), last{i} = bc(0.0), first{i} = bc(0.0);
+M active{i} = ~dead, failed{i} = M{{}}, small{i} = M{{}}, settled{i} = M{{}};
+M relative{i} = M{{}}, stalled{i} = M{{}}, its{i} = M{{}};"""
+_TEST = """last{i} = norm{i};
+norm{i} = sel(active{i}, size{i}, norm{i});
+if (it{i} == 0) first{i} = norm{i}; else its{i} -= active{i};
+failed{i} |= active{i} & ~finite(norm{i});
+small{i} = lt(norm{i}, {abs});
+if (it{i} > 0) {{
+    const M before{i} = relative{i};
+    relative{i} = lt(norm{i}, {rel} * first{i});
+    stalled{i} = active{i} & le(0.5 * last{i}, norm{i});
+    settled{i} |= stalled{i} & before{i} & relative{i};
+}}
+active{i} &= ~(failed{i} | small{i} | settled{i});
+stalled{i} &= active{i};
+if (!any(active{i}) || it{i} == {most}) break;"""
+_END = """const M late{i} = active{i} & relative{i} & le(norm{i}, 1e-2 * last{i});
+const M ok{i} = ~failed{i} & (small{i} | settled{i} | late{i});
+const M code{i} = sel(ok{i}, M{{}}, sel(failed{i}, M{{}} + 2, M{{}} + 1));"""

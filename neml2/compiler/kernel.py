@@ -1,146 +1,130 @@
-"""A compiled state update: how it is made, and how a whole history runs through it in one call."""
+"""A compiled state update: how it is made, and its kernels."""
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import Any
 
 import torch
 
-from neml2.compiler.build import library
+from neml2.compiler.adjoint import march_adjoint
 from neml2.compiler.condense import condense, operations
-from neml2.compiler.emit import Interface, interface, source
+from neml2.compiler.emit import Program, forces, march, recorded, states
+from neml2.compiler.launch import Launcher, flat
 from neml2.compiler.lower import Step, Unsupported, lower
 from neml2.compiler.sample import sample_points
+from neml2.implicit import ImplicitUpdate
+from neml2.model import Model
 from neml2.solvers.direct import DenseLU
-from neml2.solvers.newton import Newton
+from neml2.solvers.newton import Newton, NewtonWithLineSearch
 from neml2.step import StateUpdate
 from neml2.types import TensorWrapper
 
 Values = Mapping[str, TensorWrapper]
-
-
-@dataclass(frozen=True)
-class March:
-    """What a march gave: outputs ``(steps, *batch, *base)`` from step 1 on, status and iterations.
-
-    ``failures`` counts the blocks of points in which some point failed; the run stopped there.
-    """
-
-    outputs: dict[str, torch.Tensor]
-    status: torch.Tensor
-    iterations: torch.Tensor
-    failures: int
+Tensors = dict[str, torch.Tensor]
+_MAKERS = {"march": march, "adjoint": march_adjoint}
 
 
 class Kernel:
-    """The compiled update of a model; float64 on the CPU.
+    """The compiled update of a model.
 
-    ``step``, ``eliminations`` and ``text`` (the C++) show how it is made. Parameters and prescribed values
-    are arguments: changing one does not compile again.
+    ``step`` and ``eliminations`` show how it is made, ``launcher("march").text`` is the C++. Parameters and
+    prescribed values are arguments: changing one does not compile again.
     """
 
-    def __init__(self, update: StateUpdate, forces: Values) -> None:
-        self.update = update
-        self.step: Step = lower(update)
+    def __init__(self, update: StateUpdate, samples: Values, shapes: Mapping[str, torch.Size]) -> None:
+        """Compile for histories like ``samples``, prescribed values ``(steps, ...)`` at which pivots are
+        tried.
+
+        ``shapes`` are the sub-batch shapes of prescribed values and states.
+        """
+        self.update, self.shapes = update, dict(shapes)
+        self.step: Step = lower(update, shapes)
         for region in self.step.regions:
-            if type(region.solver) is not Newton or type(region.solver.linear_solver) is not DenseLU:
-                raise Unsupported(f"the solver of '{region.name}' is not Newton with DenseLU")
-        samples = sample_points(update.model, self.step, forces)
-        self.eliminations = [condense(region, samples) for region in self.step.regions]
-        self.face: Interface = interface(self.step)
-        self.text = source(self.step, self.eliminations, self.face)
-        self.path, self._library = library(self.text)
+            if type(region.solver) not in (Newton, NewtonWithLineSearch):
+                raise Unsupported(
+                    f"the solver of '{region.name}' is {type(region.solver).__name__}, not Newton"
+                )
+            if type(region.solver.linear_solver) is not DenseLU:
+                raise Unsupported(f"the linear solver of '{region.name}' is not DenseLU")
+        points = sample_points(update.model, self.step, samples)
+        self.eliminations = [condense(region, points) for region in self.step.regions]
+        self.states = states(self.step)
+        self.forces = forces(self.step)
+        self.sizes = {n: len(nodes) for n, nodes in recorded(self.step).items()}
+        self._programs: dict[str, Program] = {}
+        self._launchers: dict[tuple[str, torch.dtype, str], Launcher] = {}
+        self._made_of = self.made_of(update.model)
         self._buffers = {n: b.clone() for n, b in update.model.named_buffers()}
 
-    def is_stale(self) -> bool:
-        """Whether a part of the kernel has changed: a solver, a buffer, the size of a table."""
+    def is_stale(self, shapes: Mapping[str, torch.Size]) -> bool:
+        """Whether a part of the kernel has changed: a solver, a buffer, the size of a table, a sub-batch."""
         model = self.update.model
-        if any(r.solver is not r.update.solver for r in self.step.regions):
+        if shapes != self.shapes or self.made_of(model) != self._made_of:
             return True
-        if any(not torch.equal(b, self._buffers[n]) for n, b in model.named_buffers()):
-            return True
-        found = {n: self._parameter(n) for n, _ in self.face.parameters}
-        return any(found[n][0].shape[found[n][1] :].numel() != size for n, size in self.face.parameters)
+        return any(not torch.equal(b, self._buffers[n]) for n, b in model.named_buffers())
+
+    @staticmethod
+    def made_of(model: Model) -> tuple[Any, ...]:
+        """The solvers and the sizes of parameters, which a kernel holds fixed."""
+        solvers = tuple(m.solver for m in model.modules() if isinstance(m, ImplicitUpdate))
+        sizes = []
+        for name, _ in model.named_parameters():
+            owner, attr = model._owner(name)
+            p = owner._parameters[attr]
+            assert p is not None
+            sizes.append(tuple(p.shape[len(owner._kinds[attr].batch_shape(p.shape)) :]))
+        return solvers, tuple(sizes)
 
     def _parameter(self, name: str) -> tuple[torch.Tensor, int]:
         """A parameter and the rank of its batch."""
         owner, attr = self.update.model._owner(name)
         p = owner._parameters[attr]
         assert p is not None
-        return p.detach(), len(owner._kinds[attr].batch_shape(p.shape))
+        return p, len(owner._kinds[attr].batch_shape(p.shape))
 
     def operations(self) -> int:
         """Scalar operations of one Newton iteration, all regions together."""
         return sum(operations(e, r) for e, r in zip(self.eliminations, self.step.regions, strict=True))
 
-    def march(self, forces: Values, state: Values, steps: int, batch: torch.Size) -> March:
-        """All steps of a history. ``forces`` ``(steps, *batch, *base)``, ``state`` without the step axis."""
-        points = batch.numel()
-        keep: list[torch.Tensor] = []  # until the kernel returns
-        arrays = _Arrays(batch, keep)
-        face = self.face
-        parameters = [arrays.view(*self._parameter(n), size, steps=False) for n, size in face.parameters]
-        initial = []
-        for name, size, _ in face.states:
-            value = state.get(name)
-            data = torch.zeros(size, dtype=torch.float64) if value is None else value.data.detach()
-            initial.append(
-                arrays.view(data, 0 if value is None else len(value.dynamic_batch_shape), size, False)
-            )
-        given = [
-            arrays.view(forces[n].data.detach(), len(forces[n].dynamic_batch_shape) - 1, size, True)
-            for n, size in face.forces
-        ]
-        outputs = {n: torch.empty(steps, points, size, dtype=torch.float64) for n, size in face.outputs}
-        status = torch.zeros(steps, points, dtype=torch.int8)
-        iterations = torch.zeros(steps, points, dtype=torch.int32)
-        out = [_View(o.data_ptr(), o.stride(0), o.stride(1), 1) for o in outputs.values()]
-        failures = self._library.march(
-            ctypes.c_int64(points),
-            ctypes.c_int64(steps),
-            ctypes.c_int64(torch.get_num_threads()),
-            *[(_View * max(len(v), 1))(*v) for v in (parameters, initial, given, out)],
-            ctypes.c_void_p(status.data_ptr()),
-            ctypes.c_void_p(iterations.data_ptr()),
-        )
-        kinds = self.update.outputs
-        shaped = {n: o.reshape(steps, *batch, *kinds[n].BASE_SHAPE) for n, o in outputs.items()}
-        return March(shaped, status.reshape(steps, *batch), iterations.reshape(steps, *batch), failures)
+    def launcher(self, kind: str, dtype: torch.dtype = torch.float64, device: str = "cpu") -> Launcher:
+        """The kernel ``kind``, ``"march"`` or ``"adjoint"``, compiled when it is first called."""
+        key = kind, dtype, device
+        if key not in self._launchers:
+            if kind not in self._programs:
+                self._programs[kind] = _MAKERS[kind](self.step, self.eliminations)
+            self._launchers[key] = Launcher(self._programs[kind], dtype, device)
+        return self._launchers[key]
 
+    # ------------------------------------------------------------------ tensors in the order of the kernels
 
-class _View(ctypes.Structure):
-    _fields_ = [
-        ("p", ctypes.c_void_p),
-        ("step", ctypes.c_int64),
-        ("point", ctypes.c_int64),
-        ("comp", ctypes.c_int64),
-    ]
+    def arguments(self, forces: Values, state: Values, batch: torch.Size, like: torch.Tensor) -> Tensors:
+        """What the kernels read, flattened to ``([steps,] points or 1, size)``, still in the autograd graph.
 
+        ``forces`` are whole histories ``(steps, ...)``, ``state`` the one before the first step, ``like`` has
+        the dtype and device of the run.
+        """
+        found: Tensors = {}
+        for name, t in self.step.parameters.items():
+            p, rank = self._parameter(name)
+            found[f"par_{name}"] = flat(p, 0, rank, batch, t.nodes.size)
+        for name, size in self.forces.items():
+            v = forces[name]
+            found[f"force_{name}"] = flat(v.data, 1, len(v.dynamic_batch_shape) - 1, batch, size)
+        for name, depth in self.states:
+            for lag in range(1, depth + 1):
+                older = [f"{name}~{j}" if j else name for j in range(lag - 1, -1, -1)]
+                start = next((state[n] for n in older if n in state), None)
+                size = self.sizes[name]
+                data = like.new_zeros(1, size)
+                if start is not None:
+                    data = flat(start.data, 0, len(start.dynamic_batch_shape), batch, size)
+                found[f"init{lag}_{name}"] = data
+        return {
+            n: t.to(like) if n[:4] != "init" else t.to(like.device, torch.float64) for n, t in found.items()
+        }
 
-@dataclass
-class _Arrays:
-    """Makes strided views for the kernel and keeps their memory alive."""
-
-    batch: torch.Size
-    keep: list[torch.Tensor]
-
-    def view(self, data: torch.Tensor, rank: int, size: int, steps: bool) -> _View:
-        """``data`` ``([steps,] *batch, *base)`` with its points flattened; a lone point has no stride."""
-        data = data.double().cpu()
-        lead = (data.shape[0],) if steps else ()
-        own = tuple(data.shape[len(lead) : len(lead) + rank])
-        if all(n == 1 for n in own):
-            flat = data.reshape(*lead, 1, size)
-        else:
-            padded = data.reshape(*lead, *(1,) * (len(self.batch) - rank), *own, size)
-            flat = padded.expand(*lead, *self.batch, size).reshape(*lead, self.batch.numel(), size)
-        self.keep.append(flat)
-        stride = flat.stride()
-        return _View(
-            flat.data_ptr(),
-            stride[0] if steps else 0,
-            stride[-2] if flat.shape[-2] > 1 else 0,
-            stride[-1],
-        )
+    @staticmethod
+    def like(given: Tensors) -> torch.Tensor:
+        """One of the arguments that has the dtype of the run."""
+        return next(t for n, t in given.items() if n[:4] != "init")

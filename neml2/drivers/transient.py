@@ -16,6 +16,7 @@ from neml2.drivers.history import History, is_a
 from neml2.drivers.native import NativeEngine, NotNative
 from neml2.drivers.trajectory import Origin, Trajectory
 from neml2.errors import ConvergenceError
+from neml2.lags import lagged
 from neml2.model import Model
 from neml2.points import put, put_data
 from neml2.registry import did_you_mean, listing
@@ -24,6 +25,7 @@ from neml2.step import StateUpdate, StepResult
 from neml2.types import TensorWrapper
 
 if TYPE_CHECKING:
+    from neml2.drivers.native import Native
     from neml2.hit.settings import Settings
 
 Values = dict[str, TensorWrapper]
@@ -124,7 +126,7 @@ class TransientDriver:
         """
         loading = self.bind(history)
         ways = self.on_failure if on_failure is None else _ways(on_failure)
-        run = _Run(self, loading, ways, progress if progress is not None else self.progress)
+        run = Run(self, loading, ways, progress if progress is not None else self.progress)
         if self.engine != "eager":
             found = self._native(run)
             if found is not None:
@@ -136,14 +138,13 @@ class TransientDriver:
             raise
         return run.trajectory()
 
-    def _native(self, run: _Run) -> Trajectory | None:
-        """The run in one call of a kernel; ``None`` when the eager engine has to do it."""
+    def _native(self, run: Run) -> Trajectory | None:
+        """The run in a kernel; ``None`` when the eager engine has to do it."""
         small = len(run.loading) < _MANY_STEPS and len(run.loading) * run.loading.batch.numel() < _MANY_POINTS
         if self.engine == "auto" and small and self._engine.kernel is None:
             return None
-        state, start = run.initial()
         try:
-            return self._engine.run(run.loading, start, state, run.origin, self.time)
+            return self._engine.run(run)
         except NotNative as reason:
             if self.engine == "native":
                 raise NotNative(f"engine='native' cannot run {self.model}: {reason}") from None
@@ -170,7 +171,7 @@ def _ways(given: str | Iterable[str]) -> tuple[str, ...]:
 
 
 @dataclass
-class _Run:
+class Run:
     """The state of a run: what has been computed so far."""
 
     driver: TransientDriver
@@ -202,7 +203,8 @@ class _Run:
         self.status.append(torch.tensor(int(Status.NOT_SOLVED), dtype=torch.int8))
         self.iterations.append(torch.zeros((), dtype=torch.int32))
         old = update.next_old_forces(forces, {})
-        for k in self._bar(range(1, len(loading))):
+        steps = range(1, len(loading))
+        for k in self.bar(steps) or steps:
             forces = loading.at(k)
             outputs = self._step(k, state, forces, old)
             state = update.next_state(state, outputs)
@@ -215,13 +217,21 @@ class _Run:
         start = {**update.initial_outputs(state, loading.at(0))}
         return state, start | {n: v for n, v in loading.initial.items() if n in start}
 
-    def _bar(self, steps: range) -> Iterable[int]:
+    def bar(self, steps: Iterable[int] | None = None) -> Any:
+        """A progress bar over ``steps``, or to be updated by hand; ``None`` when nobody looks."""
         if self.progress is False or (self.progress is None and not sys.stderr.isatty()):
-            return steps
+            return None
         from tqdm import tqdm
 
-        delay = 0.0 if self.progress else _QUIET_SECONDS
-        return tqdm(steps, desc="steps", unit="step", delay=delay, leave=bool(self.progress), file=sys.stderr)
+        return tqdm(
+            steps,
+            desc="steps",
+            unit="step",
+            total=len(self.loading) - 1,
+            delay=0.0 if self.progress else _QUIET_SECONDS,
+            leave=bool(self.progress),
+            file=sys.stderr,
+        )
 
     # ------------------------------------------------------------------ one step
 
@@ -239,6 +249,27 @@ class _Run:
     def _try(self, state: Values, forces: Values, old: Values) -> StepResult:
         levels = self.driver.max_substeps if "substep" in self.ways else 0
         return self.driver.update(state, forces, old, levels, self.survivors)
+
+    def rescue(self, k: int, native: Native, index: torch.Tensor) -> torch.Tensor:
+        """Advance points that the kernel gave up at step ``k``; which of them have converged.
+
+        Raises :class:`~neml2.ConvergenceError` when some have not, unless they are to be frozen.
+        """
+        update, loading = self.driver.update, self.loading
+        state, forces, old = native.state_before(k), loading.at(k), {}
+        for n in update.forces:
+            for lag in range(max(update.depth.get(n, 1), 1)):
+                old[lagged(n, lag)] = loading.at(max(k - 1 - lag, 0))[n]
+        levels = self.driver.max_substeps if "substep" in self.ways else 0
+        result = update(state, forces, old, levels, index)
+        saved = (result.status == Status.CONVERGED).expand(index.shape)
+        if not bool(saved.all()) and "freeze" not in self.ways:
+            self.status = [native.status[k - 1].reshape(native.batch)]
+            error = self._error(k, self._try(state, forces, old))  # of all points, for the message
+            error.trajectory = native.trajectory(k)
+            raise error
+        native.put(k, index, result, saved)
+        return saved
 
     def _record(self, outputs: Values, status: torch.Tensor, iterations: torch.Tensor) -> Values:
         self.outputs.append(outputs)

@@ -1,8 +1,12 @@
-// Vectors of W doubles, masks of the same width, and the functions that the kernels use.
+// A block of W points in vector lanes: V holds a number of each, M a truth (all bits or none).
 // exp and log are ours (errors below 1 ulp and 1.5 ulp), so that a lane's result depends on nothing but its operand;
 // rarer functions call libm lane by lane.
+#include <atomic>
 #include <cmath>
 #include <cstdint>
+#include <system_error>
+#include <thread>
+#include <vector>
 #if defined(__AVX512F__) || defined(__AVX__)
 #include <immintrin.h>
 #endif
@@ -17,17 +21,24 @@
 
 typedef double V __attribute__((vector_size(W * 8)));
 typedef int64_t M __attribute__((vector_size(W * 8)));
+#define FN static inline
 
 static inline V bc(double x) { return V{} + x; }
+static inline V bc(V x) { return x; }
+template <class A, class B> static inline M lt(A a, B b) { return a < b; }
+template <class A, class B> static inline M le(A a, B b) { return a <= b; }
+template <class A, class B> static inline M eq(A a, B b) { return a == b; }
 static inline V sel(M c, V a, V b) { return c ? a : b; }
 static inline V sel(M c, double a, double b) { return c ? bc(a) : bc(b); }
 static inline V sel(M c, V a, double b) { return c ? a : bc(b); }
 static inline V sel(M c, double a, V b) { return c ? bc(a) : b; }
+static inline M sel(M c, M a, M b) { return c ? a : b; }
 static inline bool any(M m) {
     int64_t r = 0;
     for (int i = 0; i < W; ++i) r |= m[i];
     return r != 0;
 }
+static inline bool lane(M m, int i) { return m[i] != 0; }
 static inline V vabs(V x) { return (V)((M)x & (int64_t)0x7fffffffffffffffLL); }
 static inline V vsign(V x) { return sel(x > 0.0, bc(1.0), sel(x < 0.0, bc(-1.0), sel(x == x, bc(0.0), x))); }
 static inline M finite(V x) { return vabs(x) <= 1.7976931348623157e308; }
@@ -110,48 +121,44 @@ static inline V vrem(V a, V b) {                           // the sign of b, exa
     return r;
 }
 
-struct View { const double *p; int64_t step, point, comp; };  // strides in numbers
-struct Out { double *p; int64_t step, point, comp; };
+template <class S> struct Strided { S *p; int64_t step, point, comp; };    // strides in numbers
+typedef Strided<const T> View;
+typedef Strided<T> Out;
+typedef Strided<const double> OldState;                    // states keep their digits, whatever T is
+typedef Strided<double> NewState;
 
-static inline V load(const View &v, int64_t k, int64_t p0, int n, int64_t c) {
-    const double *q = v.p + k * v.step + p0 * v.point + c * v.comp;
+template <class S> static inline V load(const Strided<S> &v, int64_t k, int64_t p0, int n, int64_t c) {
+    const S *q = v.p + k * v.step + p0 * v.point + c * v.comp;
     if (v.point == 0) return bc(*q);
     V r;
     for (int i = 0; i < W; ++i) r[i] = q[(i < n ? i : n - 1) * v.point];  // spare lanes repeat the last point
     return r;
 }
-static inline void store(const Out &o, int64_t k, int64_t p0, int n, int64_t c, V x) {
-    double *q = o.p + k * o.step + p0 * o.point + c * o.comp;
-    for (int i = 0; i < n; ++i) q[i * o.point] = x[i];
+template <class S> static inline void store(const Strided<S> &o, int64_t k, int64_t p0, int n, int64_t c, V x) {
+    S *q = o.p + k * o.step + p0 * o.point + c * o.comp;
+    for (int i = 0; i < n; ++i) q[i * o.point] = (S)x[i];
+}
+static inline void increase(const Out &o, int64_t k, int64_t p0, int n, int64_t c, V x) {
+    T *q = o.p + k * o.step + p0 * o.point + c * o.comp;
+    for (int i = 0; i < n; ++i) q[i * o.point] += (T)x[i];
+}
+template <class I> static inline void put(I *p, int64_t p0, int n, M x) {
+    for (int i = 0; i < n; ++i) p[p0 + i] = (I)x[i];
 }
 
-// Solve A x = b in every lane, with row scaling and row pivoting; A is (m, m + 1), b and then x its last column.
-template <int m>
-static inline void solve(V (&a)[m][m + 1]) {
-    for (int i = 0; i < m; ++i) {
-        V size = vabs(a[i][0]);
-        for (int j = 1; j < m; ++j) size = vmax(size, vabs(a[i][j]));
-        const V scale = 1.0 / size;
-        for (int j = 0; j <= m; ++j) a[i][j] *= scale;
-    }
-    for (int k = 0; k < m; ++k) {
-        for (int i = k + 1; i < m; ++i) {                  // the largest entry of the column moves up
-            const M swap = vabs(a[i][k]) > vabs(a[k][k]);
-            for (int j = k; j <= m; ++j) {
-                const V x = a[k][j], y = a[i][j];
-                a[k][j] = sel(swap, y, x);
-                a[i][j] = sel(swap, x, y);
-            }
-        }
-        const V inverse = 1.0 / a[k][k];
-        for (int i = k + 1; i < m; ++i) {
-            const V f = a[i][k] * inverse;
-            for (int j = k + 1; j <= m; ++j) a[i][j] -= f * a[k][j];
-        }
-    }
-    for (int k = m - 1; k >= 0; --k) {
-        V x = a[k][m];
-        for (int j = k + 1; j < m; ++j) x -= a[k][j] * a[j][m];
-        a[k][m] = x / a[k][k];
-    }
+// Calls f(i) for i in [0, count) on several threads; chunks are handed out as threads become free.
+template <class F> static inline void parallel(int64_t count, int64_t threads, F f) {
+    if (threads > count) threads = count;
+    const int64_t chunk = threads > 1 ? (count + threads * 16 - 1) / (threads * 16) : count;
+    std::atomic<int64_t> next{0};
+    auto work = [&] {
+        for (int64_t i; (i = next.fetch_add(chunk)) < count;)
+            for (int64_t j = i; j < count && j < i + chunk; ++j) f(j);
+    };
+    std::vector<std::thread> others;
+    try {
+        for (int64_t t = 1; t < threads; ++t) others.emplace_back(work);
+    } catch (const std::system_error &) {}                 // fewer threads than wanted
+    work();
+    for (auto &t : others) t.join();
 }

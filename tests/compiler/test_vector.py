@@ -10,7 +10,8 @@ import pytest
 
 import neml2.compiler.build as build
 
-HEADER = (Path(build.__file__).parent / "math.hpp").read_text()
+HERE = Path(build.__file__).parent
+HEADER = "typedef double T;\n" + "".join((HERE / n).read_text() for n in ("vector.hpp", "dense.hpp"))
 ONE = ("vexp", "vlog", "vsqrt", "vabs", "vsign", "vexpm1", "vlog1p", "vtanh", "vfloor")
 TWO = ("vmax", "vmin", "vrem")
 SIZES = (1, 2, 3, 7)
@@ -33,7 +34,7 @@ SOLVE = """extern "C" void solve_{m}(double *rows, int64_t n) {{
         V a[{m}][{m} + 1];
         for (int i = 0; i < {m}; ++i) for (int j = 0; j <= {m}; ++j) for (int l = 0; l < W; ++l)
             a[i][j][l] = rows[((p + l) * {m} + i) * ({m} + 1) + j];
-        solve<{m}>(a);
+        solve<{m}, 1>(a);
         for (int i = 0; i < {m}; ++i) for (int j = 0; j <= {m}; ++j) for (int l = 0; l < W; ++l)
             rows[((p + l) * {m} + i) * ({m} + 1) + j] = a[i][j][l];
     }}

@@ -1,0 +1,171 @@
+r"""The discrete adjoint of ``march``: steps backwards, one transposed linear system for each solve.
+
+With the converged unknowns :math:`u` of a step, :math:`r(u, g) = 0`, a cotangent :math:`c` of :math:`u`
+goes to what the residual was given as :math:`-\lambda^T \partial r/\partial g` with :math:`J^T \lambda
+= c`: the implicit function theorem. Newton's iterations and the initial guess have no part in it.
+Everything else is reverse mode through the graph of the step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from neml2.compiler.differentiate import gradient
+from neml2.compiler.eliminate import Elimination
+from neml2.compiler.emit import (
+    Program,
+    dense,
+    load_forces,
+    load_parameters,
+    parameter_only,
+    recorded,
+    states,
+)
+from neml2.compiler.graph import Node, ancestors
+from neml2.compiler.lower import Step
+from neml2.compiler.scope import Scope, word
+
+
+def march_adjoint(step: Step, eliminations: Sequence[Elimination]) -> Program:
+    """Steps ``last - 1`` down to ``first`` of all points.
+
+    ``tape_*`` are states and unknowns of all steps from ``base`` on; before the first row stands the first
+    row. ``bar_*`` are cotangents of the outputs with the same rows, and may be missing. ``begin*`` and
+    ``end*`` are the cotangents of states that later steps have read, and that are left for earlier ones:
+    number ``j`` is that of step ``last - 1 - j`` and ``first - 1 - j``. ``gpar_*`` and ``gforce_*`` receive
+    the gradients of every point.
+    """
+    graph = step.graph
+    program = Program(f"march_adjoint: {len(step.regions)} solves a step")
+    for name in ("points", "first", "last", "base"):
+        program.argument("int64_t", name)
+    top = Scope(indent=1, labels=step.names)
+    load_parameters(program, top, step)
+    body = top.inner()
+    body.say("const int64_t row = k - a.base;")
+    load_forces(program, body, step)
+    tape = {n: program.argument("View", f"tape_{n}") for n in _taped(step)}
+    for name, (base, lag) in step.states.items():
+        for c, node in enumerate(step.inputs[name].nodes.flat):
+            body.names[node.index] = f"s{lag}_{word(base, c)}"
+            at = f"row > {lag} ? row - {lag} : 0"
+            body.say(f"const V {body.names[node.index]} = load({tape[base]}, {at}, p0, n, {c});")
+    kept = recorded(step)
+    unknowns = {u.index for region in step.regions for u in region.unknowns}
+    for name, nodes in kept.items():
+        for c, node in enumerate(nodes):
+            if node.index in unknowns and node.index not in body.names:
+                body.names[node.index] = f"u_{word(name, c)}"
+                body.say(f"const V {body.names[node.index]} = load({tape[name]}, row, p0, n, {c});")
+
+    # the symbolic part: cotangents of everything that the step reads
+    bars = {n: [graph.input(f"bar:{n}[{c}]") for c in range(len(nodes))] for n, nodes in kept.items()}
+    inputs = [n for t in step.inputs.values() for n in t.nodes.flat]
+    roots = [n for nodes in kept.values() for n in nodes]
+    used = roots + [n for region in step.regions for n in region.residual]
+    frontier = _frontier(step, used)
+    variables = [*inputs, *frontier]
+    solved = [u for region in step.regions for u in region.unknowns]
+    cotangent = dict.fromkeys((v.index for v in (*variables, *solved)), graph.const(0))
+
+    def pull(ends: list[Node], weights: list[Node], through: list[Node]) -> None:
+        for v, d in zip(through, gradient(ends, weights, through), strict=True):
+            cotangent[v.index] = cotangent[v.index] + d
+
+    pull(roots, [b for nodes in bars.values() for b in nodes], [*variables, *solved])
+    stages = []
+    for i, (region, e) in reversed(list(enumerate(zip(step.regions, eliminations, strict=True)))):
+        wanted = [-cotangent[u.index] for u in region.unknowns]
+        core_rhs, symbols, solution = e.solve_transposed(wanted, f"lambda{i}")
+        before = [u for other in step.regions[:i] for u in other.unknowns]
+        pull(region.residual, solution, [*variables, *before])
+        stages.append((i, e, core_rhs, symbols))
+    found = [cotangent[v.index] for v in variables]
+
+    everything = [
+        *found,
+        *(n for _, e, rhs, _ in stages for n in (*rhs, *(d for row in e.core for d in row))),
+    ]
+    parameters = {n.index for t in step.parameters.values() for n in t.nodes.flat}
+    top.need(parameter_only(step, [*everything, *frontier]))
+    for name, nodes in bars.items():
+        view = program.argument("View", f"bar_{name}")
+        for c, node in enumerate(nodes):
+            body.names[node.index] = f"b_{word(name, c)}"
+            carried = f"c0_{word(name, c)}" if name in dict(states(step)) else "0.0"
+            given = f"({view}.p ? load({view}, row, p0, n, {c}) : bc(0.0))"
+            body.say(f"const V {body.names[node.index]} = bc({carried}) + {given};")
+    for i, e, core_rhs, symbols in stages:
+        m = len(e.core)
+        if m:
+            body.say(f"\n// {step.regions[i].name}: the transposed system")
+            matrix = [body.need([e.core[c][r] for c in range(m)]) for r in range(m)]
+            dense(body, f"adjoint{i}", matrix, [[w] for w in body.need(core_rhs)])
+            for j, n in enumerate(symbols):
+                body.names[n.index] = f"adjoint{i}[{j}][{m}]"
+    body.say("\n// cotangents of what the step has read")
+    made = dict(zip((v.index for v in variables), body.need(found), strict=True))
+    _pass_on(program, top, body, step, made)
+    for v in frontier:
+        top.say(f"V g{v.index} = bc(0.0);")
+        body.say(f"g{v.index} += {made[v.index]};")
+    top.block("for (int64_t k = a.last - 1; k >= a.first; --k)", body)
+
+    # from what depends on parameters alone to the parameters
+    weights = [graph.input(f"total:{v.index}") for v in frontier]
+    top.names |= {w.index: f"g{v.index}" for w, v in zip(weights, frontier, strict=True)}
+    leaves = [n for n in graph.nodes if n.index in parameters]
+    final = top.need(gradient(frontier, weights, leaves)) if leaves else []
+    words = dict(zip((n.index for n in leaves), final, strict=True))
+    for name, t in step.parameters.items():
+        out = program.argument("Out", f"gpar_{name}")
+        for c, node in enumerate(t.nodes.flat):
+            top.say(f"store({out}, 0, p0, n, {c}, bc({words.get(node.index, '0.0')}));")
+    for name, depth in states(step):
+        for j in range(depth):
+            out = program.argument("Out", f"end{j}_{name}")
+            for c in range(step.outputs[name].nodes.size):
+                top.say(f"store({out}, 0, p0, n, {c}, c{j}_{word(name, c)});")
+    program.text = "\n".join(top.lines)
+    return program
+
+
+def _taped(step: Step) -> list[str]:
+    """Variables of which the way back needs the values: states, and unknowns."""
+    unknowns = {u.index for region in step.regions for u in region.unknowns}
+    found = [n for n, _ in states(step)]
+    found += [n for n, nodes in recorded(step).items() if any(x.index in unknowns for x in nodes)]
+    return list(dict.fromkeys(found))
+
+
+def _frontier(step: Step, used: list[Node]) -> list[Node]:
+    """Parameters, and nodes made of parameters alone, of which other nodes are made."""
+    parameters = [n for t in step.parameters.values() for n in t.nodes.flat]
+    alone = {n.index for n in (*parameters, *parameter_only(step, used))}
+    ends = {n.index for n in used}
+    order = ancestors(used)
+    read = {x.index for n in order if n.index not in alone for x in n.args} | ends
+    return [n for n in order if n.index in alone and n.index in read]
+
+
+def _pass_on(program: Program, top: Scope, body: Scope, step: Step, made: dict[int, str]) -> None:
+    """Cotangents of prescribed values to memory, those of old states to the steps that made them."""
+    for name, (base, lag) in step.forces.items():
+        key = f"gforce_{base}"
+        out = f"a.{program.fields[key][1]}" if key in program.fields else program.argument("Out", key)
+        inner = body.inner()
+        at = "k" if lag == 0 else f"(k > {lag} ? k - {lag} : 0)"
+        for c, node in enumerate(step.inputs[name].nodes.flat):
+            inner.say(f"increase({out}, {at}, p0, n, {c}, bc({made[node.index]}));")
+        body.block(f"if ({out}.p)", inner)
+    by_lag = {key: step.inputs[name] for name, key in step.states.items()}
+    for name, depth in states(step):
+        for j in range(depth):
+            view = program.argument("View", f"begin{j}_{name}")
+            for c in range(step.outputs[name].nodes.size):
+                carried = f"c{j}_{word(name, c)}"
+                top.say(f"V {carried} = {view}.p ? load({view}, 0, p0, n, {c}) : bc(0.0);")
+                later = f"c{j + 1}_{word(name, c)}" if j + 1 < depth else "bc(0.0)"
+                symbol = by_lag.get((name, j + 1))
+                own = made[symbol.nodes.flat[c].index] if symbol is not None else "0.0"
+                body.say(f"{carried} = {later} + {own};")

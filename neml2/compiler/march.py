@@ -1,0 +1,127 @@
+"""Whole histories: calls of the kernels ``march`` and ``adjoint``, and the autograd function around them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from neml2.compiler.kernel import Kernel, Tensors
+from neml2.compiler.launch import view
+
+Marks = tuple[torch.Tensor, torch.Tensor]
+
+
+@dataclass
+class March:
+    """How a march ended.
+
+    ``stopped`` ``(points)`` is the step at which a point failed, 0 where none did; ``end`` is the state at
+    the end (of a failed point: before that step), named ``init*`` as the march takes it.
+    """
+
+    stopped: torch.Tensor
+    end: Tensors
+
+
+def run_march(
+    kernel: Kernel,
+    given: Tensors,
+    first: int,
+    last: int,
+    points: int,
+    outputs: Tensors,
+    rows: torch.Tensor,
+    marks: Marks,
+) -> March:
+    """Steps ``first`` to ``last - 1`` of all points.
+
+    ``given`` are the :meth:`Kernel.arguments`. Step ``k`` is stored in row ``rows[k - first]`` (nowhere if
+    negative) of ``outputs`` ``(rows, points, size)``, of which some may be left out, and of ``marks``,
+    status and iterations ``(rows, points)``.
+    """
+    like = kernel.like(given)
+    stopped = torch.zeros(points, dtype=torch.int64, device=like.device)
+    end = {
+        f"end{lag}_{n}": like.new_empty(points, kernel.sizes[n], dtype=torch.float64)
+        for n, depth in kernel.states
+        for lag in range(1, depth + 1)
+    }
+    arguments: dict[str, object] = {n: view(t) for n, t in {**given, **end}.items()}
+    arguments |= {f"out_{n}": view(t) for n, t in outputs.items()}
+    arguments |= {"points": points, "first": first, "last": last, "row": rows}
+    arguments |= {"status": marks[0], "iterations": marks[1], "stopped": stopped}
+    kernel.launcher("march", like.dtype, like.device.type).run(arguments)
+    return March(stopped, {f"init{n[3:]}": t for n, t in end.items()})
+
+
+class Marched(torch.autograd.Function):
+    """A whole history as one operation: outputs of all steps from arguments and the outputs of step 0."""
+
+    @staticmethod
+    def forward(
+        ctx, kernel: Kernel, steps: int, points: int, report: list, names: tuple, starts: tuple, *tensors
+    ):
+        given = dict(zip(names, tensors[: len(names)], strict=True))
+        like = kernel.like(given)
+        outputs = {n: like.new_empty(steps, points, size) for n, size in kernel.sizes.items()}
+        for n, t in zip(starts, tensors[len(names) :], strict=True):
+            outputs[n][0] = t
+        for n in kernel.sizes.keys() - set(starts):
+            outputs[n][0] = 0.0
+        rows = torch.arange(1, steps, device=like.device)
+        status = torch.zeros(steps, points, dtype=torch.int8, device=like.device)
+        iterations = torch.zeros(steps, points, dtype=torch.int32, device=like.device)
+        done = run_march(kernel, given, 1, steps, points, outputs, rows, (status, iterations))
+        report += [done.stopped, status, iterations]
+        ctx.kernel, ctx.points, ctx.names, ctx.starts = kernel, points, names, starts
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(*tensors[: len(names)], *outputs.values())
+        return tuple(outputs.values())
+
+    @staticmethod
+    def backward(ctx, *bars):
+        if torch.is_grad_enabled():
+            raise RuntimeError(
+                "the native engine gives first derivatives; take second ones with engine='eager'"
+            )
+        kernel, names = ctx.kernel, ctx.names
+        saved = ctx.saved_tensors
+        given = dict(zip(names, saved[: len(names)], strict=True))
+        tape = dict(zip(kernel.sizes, saved[len(names) :], strict=True))
+        cotangents = {n: b.contiguous() for n, b in zip(kernel.sizes, bars, strict=True) if b is not None}
+        needed = dict(zip((*names, *ctx.starts), ctx.needs_input_grad[6:], strict=True))
+        found = run_adjoint(kernel, given, tape, cotangents, ctx.points, [n for n in names if needed[n]])
+        gradients = []
+        for n, t in given.items():
+            g = found.get(n)
+            gradients.append(None if g is None else g.sum(-2, keepdim=True) if t.shape[-2] == 1 else g)
+        for n in ctx.starts:
+            gradients.append(cotangents[n][0] if needed[n] and n in cotangents else None)
+        return (None,) * 6 + tuple(gradients)
+
+
+def run_adjoint(
+    kernel: Kernel, given: Tensors, tape: Tensors, bars: Tensors, points: int, wanted: list[str]
+) -> Tensors:
+    """Gradients, of every point, for the arguments that are ``wanted``, by name."""
+    like = kernel.like(given)
+    steps = next(iter(tape.values())).shape[0]
+    made: Tensors = {}
+    for name, t in kernel.step.parameters.items():
+        made[f"gpar_{name}"] = like.new_empty(points, t.nodes.size)
+    for name, size in kernel.forces.items():
+        if f"force_{name}" in wanted:
+            made[f"gforce_{name}"] = like.new_zeros(steps, points, size)
+    for name, depth in kernel.states:
+        for j in range(depth):
+            made[f"end{j}_{name}"] = like.new_empty(points, kernel.sizes[name])
+    arguments: dict[str, object] = {n: view(t) for n, t in {**given, **made}.items()}
+    arguments |= {f"tape_{n}": view(t) for n, t in tape.items()}
+    arguments |= {f"bar_{n}": view(t) for n, t in bars.items()}
+    arguments |= {"points": points, "first": 1, "last": steps, "base": 0}
+    kernel.launcher("adjoint", like.dtype, like.device.type).run(arguments)
+    found = {n: made[f"g{n}"] for n in wanted if f"g{n}" in made}
+    for name, depth in kernel.states:
+        found |= {f"init{j + 1}_{name}": made[f"end{j}_{name}"] for j in range(depth)}
+    return found
