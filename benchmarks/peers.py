@@ -37,7 +37,11 @@ class Peer:
             text=True,
             env=_environment(),
         )
-        self.versions = self.ask("versions")
+        try:
+            self.versions = self.ask("versions")
+        except RuntimeError:
+            self.close()
+            raise
 
     def ask(self, do: str, **request: Any) -> dict[str, Any]:
         """The answer to a request."""
