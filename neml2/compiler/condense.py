@@ -9,8 +9,8 @@ from neml2.compiler.graph import ancestors
 from neml2.compiler.lower import Region
 from neml2.compiler.sample import dense, solved, values_at
 
-BOTTLENECKS = ((3, 2), (2, 2), (4, 4))  # see linear_system: wide, used
-LARGE = (1e-3, 1e-5)  # smallest size of a pivot beside its row or column: as a rule, and if it pays
+BOTTLENECKS = ((2, 2), (3, 2))  # see linear_system: wide, used
+LARGE = (1e-3, 1e-6, 1e-9)  # smallest size of a pivot beside its row or column: as a rule, and if it pays
 WORTH = 0.85  # what a choice with smaller pivots must cost of one with larger ones
 STRICT = 0.1  # where none of the others gives the right step
 RIGHT = 1e-5  # relative error of a step; Newton's method forgives far more

@@ -12,6 +12,7 @@ couplings there are, not with the cube of the number of unknowns.
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -164,7 +165,10 @@ class _Choice:
         self._row_scale, self._column_scale = equilibrated(rows, values)
         self._sizes: list[dict[int, np.ndarray]] = [{} for _ in rows]  # of the scaled entries
         self._largest: list[np.ndarray] = [np.zeros(0)] * len(rows)  # of a row
-        self._holders: dict[int, set[int]] = {c: set() for c in range(len(rows))}  # live rows with a column
+        self._holders: list[set[int]] = [set() for _ in rows]  # live rows with an entry in a column
+        self._touched: set[int] = set(range(len(rows)))  # columns in which something has changed
+        self._costs: dict[tuple[int, int], tuple] = {}
+        self._queue: list[tuple[tuple, int, int]] = []
         for i in self.live:
             self.changed(i)
 
@@ -173,6 +177,7 @@ class _Choice:
         row, scale = self.rows[i], self._row_scale[i]
         for c in self._sizes[i]:
             self._holders[c].discard(i)
+        self._touched.update(self._sizes[i], row)
         self._sizes[i] = {c: np.abs(self.values(d)) * scale * self._column_scale[c] for c, d in row.items()}
         for c in row:
             self._holders[c].add(i)
@@ -185,20 +190,28 @@ class _Choice:
 
     def take(self) -> tuple[int, int] | None:
         """Row and column of the next pivot; the row lives no longer."""
-        candidates = []
-        for i in self.live:
-            others = len(self.rows[i]) - 1
-            for c, d in self.rows[i].items():
-                fill = others * (len(self._holders[c]) - 1)
-                candidates.append((fill, not d.is_const(), others, c, i))
-        candidates.sort()
-        for *_, c, i in candidates:
-            if self._safe(i, c):
+        self._queue_touched()
+        while self._queue:
+            cost, i, c = heapq.heappop(self._queue)
+            current = i in self._holders[c] and cost == self._costs[i, c]
+            if current and self._safe(i, c):
                 self.live.discard(i)
                 for k in self.rows[i]:
                     self._holders[k].discard(i)
+                self._touched.update(self.rows[i])
                 return i, c
         return None
+
+    def _queue_touched(self) -> None:
+        """Queue what has changed: entries of new rows, and of columns with other holders than before."""
+        for c in self._touched:
+            more = len(self._holders[c]) - 1
+            for i in self._holders[c]:
+                others = len(self.rows[i]) - 1
+                cost = (others * more, not self.rows[i][c].is_const(), others, c)
+                self._costs[i, c] = cost
+                heapq.heappush(self._queue, (cost, i, c))
+        self._touched.clear()
 
     def _safe(self, i: int, c: int) -> bool:
         if self.rows[i][c].is_const(1) and c == self.unknowns + i:
