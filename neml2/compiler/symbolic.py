@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from neml2.compiler.graph import BOOLEAN, Graph, Node
-from neml2.types import Scalar, pow
+from neml2.compiler.graph import Graph
 
 
 class Untraceable(TypeError):
@@ -29,7 +28,7 @@ class _NoAttribute(Untraceable, AttributeError):
 class SymbolicTensor:
     """An array of :class:`~neml2.compiler.graph.Node`, shaped like the tensor of one point.
 
-    Methods that are functions of torch as well (``x.exp()``) are found in ``FUNCTIONS``.
+    Methods that are functions of torch as well (``x.exp()``) are those of ``functions.py``.
     """
 
     is_cuda = False
@@ -147,13 +146,13 @@ class SymbolicTensor:
 
     def mean(self, dim: Any = None, keepdim: bool = False) -> SymbolicTensor:
         total = self.sum(dim, keepdim)
-        return FUNCTIONS["div"](total, self.numel() / max(total.numel(), 1))
+        return _called("div", total, self.numel() / max(total.numel(), 1))
 
     def diff(self, n: int = 1, dim: int = -1) -> SymbolicTensor:
         return self._like(np.diff(self.nodes, n, dim))
 
     def diag_embed(self) -> SymbolicTensor:
-        return FUNCTIONS["where"](torch.eye(self.shape[-1], dtype=torch.bool), self.unsqueeze(-1), 0.0)
+        return _called("where", torch.eye(self.shape[-1], dtype=torch.bool), self.unsqueeze(-1), 0.0)
 
     def new_zeros(self, *shape: Any) -> SymbolicTensor:
         return constant(np.zeros(_sizes(shape)), self.graph)
@@ -175,7 +174,7 @@ class SymbolicTensor:
         """NumPy numbers on the left of an operator; nothing else of NumPy."""
         if ufunc.__name__ not in ("add", "subtract", "multiply", "divide") or method != "__call__" or kwargs:
             raise Untraceable(f"numpy.{ufunc.__name__}; use the functions of neml2 or torch")
-        return FUNCTIONS[ufunc.__name__](*args)
+        return _called(ufunc.__name__, *args)
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         raise Untraceable(f"numpy.{function.__name__}; use the functions of neml2 or torch")
@@ -186,27 +185,31 @@ class SymbolicTensor:
     __hash__ = object.__hash__
 
     def __abs__(self) -> SymbolicTensor:
-        return FUNCTIONS["abs"](self)
+        return _called("abs", self)
 
     def __neg__(self) -> SymbolicTensor:
-        return FUNCTIONS["neg"](self)
+        return _called("neg", self)
 
     def __invert__(self) -> SymbolicTensor:
-        return FUNCTIONS["logical_not"](self)
+        return _called("logical_not", self)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") or not hasattr(torch.Tensor, name):
             raise AttributeError(f"a tensor has no attribute '{name}'")
-        if name in FUNCTIONS and name != "where":  # x.where(condition, y) has another order
-            return partial(_called, name, FUNCTIONS[name], self)
+        if name != "where" and _function(name):  # x.where(condition, y) has another order
+            return partial(_called, name, self)
         raise _NoAttribute(_refused(name))
 
     @classmethod
     def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         name = getattr(func, "__name__", str(func))
-        return _called(name, FUNCTIONS.get(name) or METHODS.get(name), *args, **(kwargs or {}))
+        return _called(name, *args, **(kwargs or {}))
 
 
+METHODS = {  # that are functions as well
+    *("reshape", "squeeze", "unsqueeze", "transpose", "movedim", "permute", "narrow", "select", "split"),
+    *("flatten", "unbind", "flip", "clone", "sum", "mean", "diff", "diag_embed", "is_floating_point"),
+}
 MEANING = {
     "__getitem__": "an index that depends on values; use where",
     "__setitem__": "a write into a tensor; make a new one with stack, cat or where",
@@ -229,7 +232,15 @@ def _refused(name: str) -> str:
     return f"torch.{name}, which has no scalar form here"
 
 
-def _called(name: str, function: Callable[..., Any] | None, *args: Any, **kwargs: Any) -> Any:
+def _function(name: str) -> Callable[..., Any] | None:
+    from neml2.compiler.functions import FUNCTIONS  # which are made of symbolic tensors
+
+    return FUNCTIONS.get(name) or (getattr(SymbolicTensor, name) if name in METHODS else None)
+
+
+def _called(name: str, *args: Any, **kwargs: Any) -> Any:
+    """The function of torch of that name."""
+    function = _function(name)
     if function is None:
         raise Untraceable(_refused(name))
     try:
@@ -237,7 +248,7 @@ def _called(name: str, function: Callable[..., Any] | None, *args: Any, **kwargs
     except Untraceable:
         raise
     except (TypeError, ValueError, IndexError, AttributeError) as error:
-        raise Untraceable(f"torch.{name} in a way that has no scalar form here ({error})") from error
+        raise Untraceable(f"torch.{name} with arguments that do not fit ({str(error).strip()})") from error
 
 
 def constant(value: Any, graph: Graph) -> SymbolicTensor:
@@ -274,192 +285,15 @@ def _axis(dim: Any) -> Any:
     return (tuple(dim) or None) if isinstance(dim, list | tuple) else dim
 
 
-def _graph_of(*values: Any) -> Graph:
-    for v in values:
-        if isinstance(v, SymbolicTensor):
-            return v.graph
-        if isinstance(v, list | tuple):
-            for w in v:
-                if isinstance(w, SymbolicTensor):
-                    return w.graph
-    raise Untraceable("an operation without a symbolic operand")
+def _operator(operator: str, name: str) -> None:
+    setattr(SymbolicTensor, f"__{operator}__", lambda a, b: _called(name, a, b))
+    setattr(SymbolicTensor, f"__r{operator}__", lambda a, b: _called(name, b, a))
+    setattr(SymbolicTensor, f"__i{operator}__", SymbolicTensor._written)
 
 
-def _nodes(x: Any, graph: Graph) -> np.ndarray:
-    return x.nodes if isinstance(x, SymbolicTensor) else constant(x, graph).nodes
-
-
-def _elementwise(op: Callable[..., Node], dtype: torch.dtype | None = None) -> Callable[..., SymbolicTensor]:
-    ufuncs: dict[int, Any] = {}
-
-    def apply(*args: Any, **kwargs: Any) -> SymbolicTensor:
-        del kwargs
-        graph = _graph_of(*args)
-        operands = [_nodes(a, graph) for a in args]
-        ufunc = ufuncs.setdefault(len(operands), np.frompyfunc(op, len(operands), 1))
-        return SymbolicTensor(np.asarray(ufunc(*operands), dtype=object), graph, dtype or torch.float64)
-
-    return apply
-
-
-def _unary(op: str) -> Callable[[Node], Node]:
-    return lambda a: a.graph.unary(op, a)
-
-
-def _binary(op: str, swap: bool = False) -> Callable[[Node, Node], Node]:
-    return (lambda a, b: a.graph.binary(op, b, a)) if swap else (lambda a, b: a.graph.binary(op, a, b))
-
-
-def _logic(op: str) -> Callable[[Node, Node], Node]:
-    def made(a: Node, b: Node) -> Node:
-        if op == "and":
-            for x, y in ((a, b), (b, a)):
-                if x.op == "const":
-                    return y if x.value else a.graph.const(0)
-        if op == "or":
-            for x, y in ((a, b), (b, a)):
-                if x.op == "const":
-                    return a.graph.const(1) if x.value else y
-        return a.graph.binary(op, a, b)
-
-    return made
-
-
-_add = _elementwise(_binary("add"))
-_sub = _elementwise(_binary("sub"))
-_mul = _elementwise(_binary("mul"))
-_div = _elementwise(_binary("div"))
-_equal = _elementwise(_binary("eq"), torch.bool)
-_not_equal = _elementwise(lambda a, b: a.graph.unary("not", a.graph.binary("eq", a, b)), torch.bool)
-_where = _elementwise(lambda c, a, b: c.graph.where(_truth(c), a, b))
-
-
-def _truth(c: Node) -> Node:
-    return (
-        c
-        if c.op in BOOLEAN or c.op == "const"
-        else c.graph.unary("not", c.graph.binary("eq", c, c.graph.const(0)))
-    )
-
-
-def _stack(tensors: Sequence[Any], dim: int = 0) -> SymbolicTensor:
-    graph = _graph_of(tensors)
-    return SymbolicTensor(np.stack([_nodes(t, graph) for t in tensors], dim), graph)
-
-
-def _cat(tensors: Sequence[Any], dim: int = 0) -> SymbolicTensor:
-    graph = _graph_of(tensors)
-    return SymbolicTensor(np.concatenate([_nodes(t, graph) for t in tensors], dim), graph)
-
-
-def _clamp(x: SymbolicTensor, min: Any = None, max: Any = None) -> SymbolicTensor:
-    if min is not None:
-        x = _elementwise(_binary("max"))(x, min)
-    return x if max is None else _elementwise(_binary("min"))(x, max)
-
-
-def _pow(x: Any, n: Any) -> SymbolicTensor:
-    """As the typed power, which knows what to do at zero."""
-    graph = _graph_of(x, n)
-    exponent = n if isinstance(n, int | float) else Scalar._new(_symbolic(n, graph))
-    return pow(Scalar._new(_symbolic(x, graph)), exponent).data  # type: ignore[return-value]
-
-
-def _symbolic(x: Any, graph: Graph) -> Any:
-    return x if isinstance(x, SymbolicTensor) else constant(x, graph)
-
-
-def _matmul(a: Any, b: Any) -> SymbolicTensor:
-    graph = _graph_of(a, b)
-    return SymbolicTensor(np.asarray(np.matmul(_nodes(a, graph), _nodes(b, graph)), dtype=object), graph)
-
-
-def _pad(x: SymbolicTensor, pad: Sequence[int], mode: str = "constant", value: float | None = None) -> Any:
-    if mode != "constant":
-        raise Untraceable(f"torch.pad of mode '{mode}'")
-    pairs = list(zip(pad[::2], pad[1::2], strict=True))[::-1]  # torch begins with the last axis
-    widths = [(0, 0)] * (x.ndim - len(pairs)) + pairs
-    filler: Any = x.graph.const(value or 0.0)
-    return x._like(np.pad(x.nodes, widths, constant_values=filler))
-
-
-def _filled(value: float) -> Callable[..., SymbolicTensor]:
-    return lambda x, *a, **k: constant(np.full(x.nodes.shape, value), x.graph)
-
-
-def _broadcast(*tensors: Any) -> tuple[SymbolicTensor, ...]:
-    if len(tensors) == 1 and isinstance(tensors[0], list | tuple):
-        tensors = tuple(tensors[0])
-    graph = _graph_of(tensors)
-    return tuple(
-        SymbolicTensor(a, graph)
-        for a in np.broadcast_arrays(*[_nodes(t, graph) for t in tensors], subok=True)
-    )
-
-
-FUNCTIONS: dict[str, Callable[..., Any]] = {
-    **{n: _elementwise(_unary(n)) for n in ("abs", "sign", "sqrt", "exp", "log", "expm1", "log1p", "log10")},
-    **{
-        n: _elementwise(_unary(n))
-        for n in ("sin", "cos", "tan", "asin", "acos", "atan", "tanh", "floor", "neg")
-    },
-    "logical_not": _elementwise(_unary("not"), torch.bool),
-    "bitwise_not": _elementwise(_unary("not"), torch.bool),
-    "add": _add,
-    "sub": _sub,
-    "mul": _mul,
-    "div": _div,
-    "true_divide": _div,
-    "divide": _div,
-    "subtract": _sub,
-    "multiply": _mul,
-    "pow": _pow,
-    "matmul": _matmul,
-    "maximum": _elementwise(_binary("max")),
-    "minimum": _elementwise(_binary("min")),
-    "remainder": _elementwise(_binary("rem")),
-    "lt": _elementwise(_binary("lt"), torch.bool),
-    "le": _elementwise(_binary("le"), torch.bool),
-    "gt": _elementwise(_binary("lt", True), torch.bool),
-    "ge": _elementwise(_binary("le", True), torch.bool),
-    "eq": _equal,
-    "ne": _not_equal,
-    "reciprocal": lambda x: _div(1.0, x),
-    "where": _where,
-    "stack": _stack,
-    "cat": _cat,
-    "clamp": _clamp,
-    "zeros_like": _filled(0.0),
-    "ones_like": _filled(1.0),
-    "broadcast_tensors": _broadcast,
-    "square": lambda x: _mul(x, x),
-    "rsqrt": lambda x: _div(1.0, FUNCTIONS["sqrt"](x)),
-    "sigmoid": lambda x: _div(1.0, 1.0 + FUNCTIONS["exp"](-x)),
-    "sinh": lambda x: (FUNCTIONS["expm1"](x) - FUNCTIONS["expm1"](-x)) / 2,
-    "cosh": lambda x: (FUNCTIONS["exp"](x) + FUNCTIONS["exp"](-x)) / 2,
-    "pad": _pad,
-}
-
-METHODS: dict[str, Callable[..., Any]] = {  # of a tensor, which are functions as well
-    n: getattr(SymbolicTensor, n)
-    for n in (
-        *("reshape", "squeeze", "unsqueeze", "transpose", "movedim", "permute", "narrow", "select", "split"),
-        *("flatten", "unbind", "flip", "clone", "sum", "mean", "diff", "diag_embed", "is_floating_point"),
-    )
-}
-
-
-def _operator(name: str, fn: Callable[..., SymbolicTensor], swap: bool = False) -> None:
-    setattr(SymbolicTensor, name, (lambda self, o: fn(o, self)) if swap else (lambda self, o: fn(self, o)))
-
-
-_ARITHMETIC = {"add": _add, "sub": _sub, "mul": _mul, "truediv": _div, "pow": _pow, "matmul": _matmul}
-for _name, _fn in _ARITHMETIC.items():
-    _operator(f"__{_name}__", _fn)
-    _operator(f"__r{_name}__", _fn, swap=True)
-    setattr(SymbolicTensor, f"__i{_name}__", SymbolicTensor._written)
+for _name in ("add", "sub", "mul", "pow", "matmul"):
+    _operator(_name, _name)
+for _name, _torch in {"truediv": "div", "and": "__and__", "or": "__or__"}.items():
+    _operator(_name, _torch)
 for _name in ("lt", "le", "gt", "ge", "eq", "ne"):
-    _operator(f"__{_name}__", FUNCTIONS[_name])
-for _name in ("and", "or"):
-    _operator(f"__{_name}__", _elementwise(_logic(_name), torch.bool))
-    _operator(f"__r{_name}__", _elementwise(_logic(_name), torch.bool), swap=True)
+    setattr(SymbolicTensor, f"__{_name}__", lambda a, b, name=_name: _called(name, a, b))

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 import torch
 
+from neml2.compiler.functions import FUNCTIONS
 from neml2.compiler.graph import Graph
 from neml2.compiler.sample import values_at
-from neml2.compiler.symbolic import FUNCTIONS, METHODS, SymbolicTensor, Untraceable, constant, inputs
+from neml2.compiler.symbolic import METHODS, SymbolicTensor, Untraceable, constant, inputs
 from neml2.types import SR2
 
 X = torch.tensor([[-1.5, 0.0, 2.0], [0.25, -0.75, 3.5]], dtype=torch.float64)
@@ -59,6 +60,8 @@ CALLS: dict[str, list[tuple[Callable[..., Any], list[torch.Tensor]]]] = {
         (lambda x: 2.0**x, [X]),
         (lambda x: x ** torch.tensor(3.0), [X]),
     ],
+    "__and__": [(lambda x, y: (x > 0) & (y > 0), [X, Y]), (lambda x: (X > 0) & (x < 1), [X])],
+    "__or__": [(lambda x, y: (x > 0) | (y > 0), [X, Y]), (lambda x: (X > 0) | (x < 1), [X])],
     "matmul": [
         (lambda x, y: torch.matmul(x, y.mT), [X, Y]),
         (lambda x, y: x @ y, [X, U]),
@@ -241,7 +244,18 @@ REFUSED: dict[str, tuple[Callable[[Any], Any], str]] = {
     "a sum of NumPy": (lambda x: np.sum(x), "numpy.sum"),
     "eigenvalues": (lambda x: torch.linalg.eigh(x), r"torch\.linalg_eigh, which has no scalar form here"),
     "a method": (lambda x: x.erfinv(), r"torch\.erfinv, which has no scalar form here"),
-    "an odd call": (lambda x: torch.sum(x, dtype=torch.float32), r"torch\.sum in a way"),
+    "an odd call": (
+        lambda x: torch.sum(x, dtype=torch.float32),
+        r"torch\.sum with arguments that do not fit",
+    ),
+    "a factor beside a sum": (
+        lambda x: torch.add(x, x, alpha=2),
+        r"torch\.add with arguments that do not fit",
+    ),
+    "a rounded quotient": (
+        lambda x: torch.div(x, 2.0, rounding_mode="floor"),
+        r"torch\.div with arguments that do not fit",
+    ),
     "an odd padding": (lambda x: torch.nn.functional.pad(x, [1, 1], "reflect"), "mode 'reflect'"),
     "whole numbers": (lambda x: x.to(torch.int64), r"a conversion to torch\.int64"),
     "a parameter": (lambda x: x * torch.nn.Parameter(X), "take it as an argument of forward"),
