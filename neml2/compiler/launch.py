@@ -16,7 +16,7 @@ _C_TYPES = {torch.float64: "double", torch.float32: "float"}
 
 
 class Launcher:
-    """A program for one dtype and kind of device, built when it is first called.
+    """A program for one dtype and device, ``"cpu"`` or a GPU as ``"cuda:0"``, built when it is first called.
 
     ``run`` takes the arguments of the program by their keys: numbers, tensors of integers, and views made
     by :func:`view`; those that are left out are missing. The arrays are those of the caller; they must live
@@ -39,7 +39,7 @@ class Launcher:
             return loaded.run
         from neml2.compiler.cuda import function
 
-        return function(self.text)
+        return function(self.text, self.device)
 
     def build(self) -> Launcher:
         """Compile now. Raises :class:`~neml2.compiler.build.NoCompiler`."""
@@ -47,7 +47,7 @@ class Launcher:
         return self
 
     def run(self, given: Mapping[str, object]) -> None:
-        """Call the kernel for ``points`` points."""
+        """Call the kernel for ``points`` points; on a GPU it is in the queue when this returns."""
         words: Words = []
         for key, (kind, _) in self.program.fields.items():
             value = given.get(key)

@@ -51,7 +51,7 @@ def run_march(
     arguments |= {f"out_{n}": view(t) for n, t in outputs.items()}
     arguments |= {"points": points, "first": first, "last": last, "row": rows}
     arguments |= {"status": marks[0], "iterations": marks[1], "stopped": stopped}
-    kernel.launcher("march", like.dtype, like.device.type).run(arguments)
+    kernel.launcher("march", like.dtype, str(like.device)).run(arguments)
     return March(stopped, {f"init{n[3:]}": t for n, t in end.items()})
 
 
@@ -120,7 +120,7 @@ def run_adjoint(
     arguments |= {f"tape_{n}": view(t) for n, t in tape.items()}
     arguments |= {f"bar_{n}": view(t) for n, t in bars.items()}
     arguments |= {"points": points, "first": 1, "last": steps, "base": 0}
-    kernel.launcher("adjoint", like.dtype, like.device.type).run(arguments)
+    kernel.launcher("adjoint", like.dtype, str(like.device)).run(arguments)
     found = {n: made[f"g{n}"] for n in wanted if f"g{n}" in made}
     for name, depth in kernel.states:
         found |= {f"init{j + 1}_{name}": made[f"end{j}_{name}"] for j in range(depth)}

@@ -73,7 +73,7 @@ class NativeEngine:
             raise NotNative(self.refused[1])
         try:
             self.kernel = Kernel(self.update, run.loading.forces, shapes)
-            self.kernel.launcher("march", run.loading.time.dtype, run.loading.time.device.type).build()
+            self.kernel.launcher("march", run.loading.time.dtype, str(run.loading.time.device)).build()
         except (Unsupported, NoCompiler) as error:
             self.refused = key, str(error)
             self.kernel = None
@@ -87,6 +87,8 @@ class NativeEngine:
             raise NotNative(f"'{missing[0]}' is left out of the history")
         if loading.time.dtype not in (torch.float64, torch.float32):
             raise NotNative(f"it has no arithmetic for {loading.time.dtype}; use float64 or float32")
+        if loading.time.device.type not in ("cpu", "cuda"):
+            raise NotNative(f"it has no kernels for {loading.time.device}; use the CPU or CUDA")
         if log.enabled("newton", log.INFO):
             raise NotNative("it has no messages of Newton's method; switch them off, or use engine='eager'")
 
@@ -148,7 +150,7 @@ class Native:
         from neml2.compiler.march import Marched
 
         kernel, like = self.kernel, self.like
-        kernel.launcher("adjoint", like.dtype, like.device.type).build()
+        kernel.launcher("adjoint", like.dtype, str(like.device)).build()
         report: list[torch.Tensor] = []
         names, starts = tuple(self.given), tuple(self.starts)
         found = Marched.apply(kernel, self.steps, self.points, report, names, starts, *tensors)
