@@ -41,10 +41,10 @@ def _first_result(name: str, engine: str) -> float:
     import torch
 
     start = time.perf_counter()
-    from benchmarks.scenario import load
+    from benchmarks.scenario import warm_up
     from neml2.drivers import TransientDriver
 
-    case = load(name, 1, 2)
+    case = warm_up(name, 1)
     with torch.no_grad():
         TransientDriver(case.model, progress=False, engine=engine).run(case.history)
     return time.perf_counter() - start

@@ -7,7 +7,7 @@ import time
 
 import torch
 
-from benchmarks.scenario import Case, load
+from benchmarks.scenario import Case, warm_up
 from neml2.drivers import TransientDriver
 
 ENGINES = ("native", "eager")
@@ -27,7 +27,7 @@ class OwnEngine:
             self.run()
         else:
             with torch.no_grad():
-                self._driver.run(load(case.name, case.points, 2).history)
+                self._driver.run(warm_up(case.name, case.points).history)
         self.build_s = time.perf_counter() - start
 
     def run(self) -> float:
@@ -72,7 +72,7 @@ def gradient(engine: str, case: Case, threads: int, seconds: float) -> tuple[flo
         torch.autograd.grad(loss, parameters, allow_unused=True)
         return time.perf_counter() - start
 
-    warm = load(case.name, case.points, 2).history if engine == "eager" else case.history
+    warm = warm_up(case.name, case.points).history if engine == "eager" else case.history
     with torch.no_grad():
         driver.run(warm)
     if engine == "native":

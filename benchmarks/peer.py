@@ -1,6 +1,6 @@
 """The peer's side: run by the Python of an environment with NEML2 3.1.0, it answers JSON lines.
 
-Requests: ``versions``; ``load`` (file, size, threads) builds a driver under a name and runs two steps;
+Requests: ``versions``; ``load`` (file, size, threads) builds a driver under a name and runs two small steps;
 ``run`` gives the seconds of a whole run; ``stress`` saves the final stress; ``drop`` frees a driver.
 It imports nothing of ours.
 """
@@ -43,13 +43,13 @@ class Server:
         self.drop(name)
         start = time.perf_counter()
         with self.torch.no_grad():
-            self._driver(file, points, 2).run()  # a compiled model is loaded by its first call
+            self._driver(file, points, 2, "amplitude:=1e-3").run()  # the first call loads a compiled model
         seconds = time.perf_counter() - start
         self.drivers[name] = (self._driver(file, points, steps), threads)
         return {"build_s": seconds}
 
-    def _driver(self, path: str, points: int, steps: int):
-        size = [f"points:={points}", f"steps:={steps}"]
+    def _driver(self, path: str, points: int, steps: int, *more: str):
+        size = [f"points:={points}", f"steps:={steps}", *more]
         return self.neml2.load_input(path, additional_args=size).get_driver("driver")
 
     def run(self, name: str) -> dict:

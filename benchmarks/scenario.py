@@ -55,14 +55,15 @@ def path(name: str) -> Path:
     return HERE / name / "model.i"
 
 
-def overrides(points: int, steps: int) -> list[str]:
-    """The additional input that sets the size of a scenario."""
-    return [f"points:={points}", f"steps:={steps}"]
-
-
-def load(name: str, points: int, steps: int) -> Case:
-    """The scenario as our reader gives it."""
-    file = neml2.load_input(path(name), additional_args=overrides(points, steps))
+def load(name: str, points: int, steps: int, *more: str) -> Case:
+    """The scenario as our reader gives it, at some size; ``more`` is further input after its text."""
+    size = [f"points:={points}", f"steps:={steps}"]
+    file = neml2.load_input(path(name), additional_args=[*size, *more])
     driver = file.get_driver("driver")
     times, strain = file.get_tensor("times").data, file.get_tensor("strain").data
     return Case(name, points, steps, driver.driver.model, driver.history, times, strain)
+
+
+def warm_up(name: str, points: int) -> Case:
+    """Two small steps, which every Newton's method takes."""
+    return load(name, points, 2, "amplitude:=1e-3")
