@@ -16,6 +16,7 @@ using std::fabs, std::fmod, std::sqrt, std::exp, std::log, std::expm1, std::log1
 using std::tan, std::asin, std::acos, std::atan, std::tanh, std::floor;
 #endif
 #define W 1
+#define finite is_finite                                   // C libraries have a finite(double) of their own
 
 typedef double V;
 typedef int64_t M;
