@@ -47,6 +47,7 @@ class Table:
         row = {c: _text(values.get(c, self._always.get(c, ""))) for c in COLUMNS}
         self.rows.append(row)
         if self.file is not None:
+            self.file.parent.mkdir(parents=True, exist_ok=True)
             new = not self.file.exists() or not self.file.stat().st_size
             with self.file.open("a", newline="") as text:
                 writer = csv.DictWriter(text, COLUMNS)

@@ -61,7 +61,7 @@ def test_plot(tmp_path):
 
 
 def test_rows_are_appended_as_they_come(tmp_path):
-    file = tmp_path / "a.csv"
+    file = tmp_path / "results" / "a.csv"
     table = rows.Table(file)
     table.add(engine="native", scenario="gtn", run_s=0.25)
     assert len(rows.read(file)) == 1
