@@ -62,7 +62,8 @@ class Kernel:
         model = self.update.model
         if shapes != self.shapes or self.made_of(model) != self._made_of:
             return True
-        return any(not torch.equal(b, self._buffers[n]) for n, b in model.named_buffers())
+        held = self._buffers  # on the device, and with the dtype, of the first run
+        return any(not torch.equal(b.to(held[n]), held[n]) for n, b in model.named_buffers())
 
     @staticmethod
     def made_of(model: Model) -> tuple[Any, ...]:
