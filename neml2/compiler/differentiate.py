@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 from neml2.compiler.graph import Graph, Node, ancestors
 
 ZERO_SLOPE = {"sign", "floor", "not", "lt", "le", "eq", "and", "or"}
+UNBOUNDED = {"div", "sqrt", "exp", "log", "expm1", "log1p", "log10", "tan", "asin", "acos"}  # slopes
 
 
 def slopes(n: Node) -> list[tuple[Node, Node]]:
@@ -118,22 +120,65 @@ def derivative_row(n: Node, rows: dict[int, dict[int, Node]]) -> dict[int, Node]
 
 
 def gradient(roots: Iterable[Node], weights: Iterable[Node], variables: list[Node]) -> list[Node]:
-    """Derivative of the weighted sum of ``roots`` by each of ``variables`` (reverse mode)."""
+    """Derivative of the weighted sum of ``roots`` by each of ``variables`` (reverse mode).
+
+    A branch that is not taken has no part in it, whatever its slopes are there: zero times infinity is NaN.
+    """
     roots, weights = list(roots), list(weights)
-    g = (roots or variables)[0].graph
-    bar: dict[int, Node] = {}
+    zero = (roots or variables)[0].graph.const(0)
+    bars: dict[int, _Bar] = {}
     for r, w in zip(roots, weights, strict=True):
-        bar[r.index] = bar[r.index] + w if r.index in bar else w
+        _accumulate(bars, r, _Bar(w))
     stop = {v.index for v in variables}
     needed = _dependents(roots, stop)
     for n in reversed(ancestors(roots)):
-        if n.index not in bar or n.index not in needed or n.index in stop:
+        if n.index not in bars or n.index not in needed or n.index in stop:
             continue
+        bar = bars[n.index]
         for arg, slope in slopes(n):
             if arg.index in needed:
-                term = times(slope, bar[n.index], n, arg)
-                bar[arg.index] = bar[arg.index] + term if arg.index in bar else term
-    return [bar.get(v.index, g.const(0)) for v in variables]
+                _accumulate(bars, arg, bar.through(slope, n.op in UNBOUNDED))
+    return [bars[v.index].masked() if v.index in bars else zero for v in variables]
+
+
+@dataclass(frozen=True)
+class _Bar:
+    """A cotangent that counts where ``live`` holds (``None``: always); ``clean``: it is zero elsewhere."""
+
+    value: Node
+    live: Node | None = None
+    clean: bool = True
+
+    def masked(self) -> Node:
+        if self.live is None or self.clean:
+            return self.value
+        return self.live.graph.where(self.live, self.value, self.live.graph.const(0))
+
+    def through(self, slope: Node, unbounded: bool) -> _Bar:
+        """The cotangent of an argument."""
+        if slope.op == "where" and slope.args[1].is_const(1) and slope.args[2].is_const(0):
+            return _Bar(self.value, _both(self.live, slope.args[0]), False)
+        if slope.op == "where" and slope.args[1].is_const(0) and slope.args[2].is_const(1):
+            c = slope.args[0]
+            return _Bar(self.value, _both(self.live, c.graph.unary("not", c)), False)
+        made = _Bar(self.value * slope, self.live, self.clean and not unbounded)
+        return replace(made, value=made.masked(), clean=True) if unbounded else made
+
+
+def _accumulate(bars: dict[int, _Bar], n: Node, bar: _Bar) -> None:
+    if n.index in bars:
+        old = bars[n.index]
+        either = None if old.live is None or bar.live is None else _either(old.live, bar.live)
+        bar = _Bar(old.masked() + bar.masked(), either)
+    bars[n.index] = bar
+
+
+def _both(a: Node | None, b: Node) -> Node:
+    return b if a is None or a is b else a.graph.binary("and", a, b)
+
+
+def _either(a: Node, b: Node) -> Node:
+    return a if a is b else a.graph.binary("or", a, b)
 
 
 def _dependents(roots: list[Node], stop: set[int]) -> set[int]:

@@ -138,3 +138,23 @@ def test_second_derivatives() -> None:
         expected = differences(slope, "xy", at)
         for found in derivatives(slope, [x, y], at):
             np.testing.assert_allclose(found, expected, rtol=1e-8)
+
+
+def test_a_branch_that_is_not_taken_has_no_gradient() -> None:
+    """Its slopes may be infinite, of one use or of several under different conditions."""
+    graph = Graph()
+    x, y = graph.input("x"), graph.input("y")
+    zero = graph.const(0)
+    above, right = graph.binary("lt", zero, x), graph.binary("lt", zero, y)
+    root = graph.unary("sqrt", x)
+    inner = graph.unary("log", 2 * root)
+    value = graph.where(above, root * y + inner, x) + graph.where(
+        right, graph.where(above, y / root, y), zero
+    )
+    slopes = gradient([value], [graph.const(1)], [x, y])
+    at = {"x": 0.0, "y": 3.0}
+    assert evaluate(slopes, at) == [1.0, 1.0]
+    assert evaluate(slopes, {"x": 0.0, "y": -3.0}) == [1.0, 0.0]
+    rows = jacobian([value], [x, y])[0]
+    for at in ({"x": 4.0, "y": 3.0}, {"x": 4.0, "y": -3.0}):
+        assert evaluate(slopes, at) == pytest.approx(evaluate([rows[0], rows[1]], at))
