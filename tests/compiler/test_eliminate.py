@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from neml2.compiler.condense import condense
-from neml2.compiler.eliminate import Elimination, eliminate, linear_system
-from neml2.compiler.graph import Graph, Node
+from neml2.compiler.condense import condense, operations
+from neml2.compiler.eliminate import Elimination, eliminate, equilibrated, linear_system
+from neml2.compiler.graph import Graph, Node, ancestors
+from neml2.compiler.lower import Region
 from neml2.compiler.sample import values_at
 from tests.compiler.scenarios import NAMES, at_step, dense, put, scenario
 
@@ -87,6 +88,73 @@ def test_the_transposed_system(name: str) -> None:
         expected = np.linalg.solve(matrix[k].T, given)
         made = np.array([found(d)[j] for d in solution])
         np.testing.assert_allclose(made, expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
+
+
+def back_stresses(count: int) -> tuple[Region, list[dict[str, float]]]:
+    """Viscoplastic flow with dynamic and static recovery, each back stress coupled through its norm."""
+    graph = Graph()
+    random = np.random.default_rng(0)
+    stress = [graph.input(f"s:stress[{i}]") for i in range(6)]
+    backs = [[graph.input(f"s:X{k}[{i}]") for i in range(6)] for k in range(count)]
+    total = [sum(x) for x in zip(*backs, strict=True)]
+    over = [s - x for s, x in zip(stress, total, strict=True)]
+    size = graph.unary("sqrt", sum(o * o for o in over) + 1e-12)
+    flow = 1e-3 * graph.unary("exp", 0.05 * (size - 100.0))
+    direction = [o / size for o in over]
+    given = [graph.input(f"strain[{i}]") for i in range(6)]
+    residual = [s - 1e5 * (e - flow * n) for s, e, n in zip(stress, given, direction, strict=True)]
+    cuts = [*over, size, flow, *direction]
+    for k, x in enumerate(backs):
+        c, norm = 1e4 / (k + 1), graph.unary("sqrt", sum(a * a for a in x) + 1e-12)
+        creep = 1e-9 * norm * norm
+        old = [graph.input(f"old{k}[{i}]") for i in range(6)]
+        residual += [
+            a - o - 10.0 * ((c * n - 20.0 * a) * flow - creep * a)
+            for a, o, n in zip(x, old, direction, strict=True)
+        ]
+    names = {n.value for n in ancestors(residual) if n.op == "input"}
+    samples = []
+    for _ in range(20):
+        point = {n: float(10 * random.standard_normal()) for n in sorted(names)}
+        samples.append(point | {n: 1e-2 * point[n] for n in names if n.startswith("strain")})
+    unknowns = [*stress, *(a for x in backs for a in x)]
+    return Region("s", unknowns, unknowns, residual, cuts, None, None, []), samples
+
+
+def test_the_cost_is_linear_in_the_number_of_back_stresses() -> None:
+    costs = []
+    for count in (2, 4, 6, 8):
+        region, samples = back_stresses(count)
+        e = condense(region, samples)
+        assert not e.core
+        costs.append(operations(e, region))
+        matrix, residual = dense(region, samples)
+        for found, a, r in zip(condensed_steps(e, region.residual, samples), matrix, residual, strict=True):
+            expected = np.linalg.solve(a, -r)
+            np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-8 * np.abs(expected).max())
+    steps = np.diff(costs)
+    assert costs[0] < 1000 and max(steps) == steps[0], costs
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_hardly_anything_is_left(name: str) -> None:
+    s = scenario(name)
+    (region,) = s.step.regions
+    assert len(condense(region, s.samples).core) <= 3
+
+
+def test_rows_and_columns_are_brought_to_one_size() -> None:
+    """A strain rate beside a stress: without that, neither would be a pivot."""
+    graph = Graph()
+    x, y = graph.input("x"), graph.input("y")
+    values = values_at([{"x": 0.3, "y": 2e-9}, {"x": -1.0, "y": 1e-9}])
+    system = linear_system([x, y], [], [x + 1e9 * y - 1, 1e-6 * x * x - 1e3 * y])
+    of_row, of_column = equilibrated(system.rows, values)
+    size = np.array([[np.abs(values(row[c])) for c in (0, 1)] for row in system.rows])
+    scaled = size * of_row[:, None] * of_column[None]
+    np.testing.assert_allclose(scaled.max(axis=0), 1, rtol=0.5)
+    np.testing.assert_allclose(scaled.max(axis=1), 1, rtol=0.5)
+    assert not eliminate(system, values, large=0.1).core
 
 
 def test_everything_can_be_eliminated() -> None:
