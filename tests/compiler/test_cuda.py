@@ -289,6 +289,6 @@ def test_the_log_of_nvrtc(installed, cache):
     with pytest.raises(
         NoCompiler, match=r"NVRTC could not compile a kernel \(.*sm_80\): kernel.cu\(1\): error"
     ):
-        cuda.machine_code("__device__ int broken( {\n", "sm_80")
+        cuda.machine_code("__device__ int broken = ;\n", "sm_80")
     with pytest.raises(NoCompiler, match="invalid value for --gpu-architecture"):
         cuda.machine_code("__device__ int fine;\n", "sm_11")
