@@ -55,10 +55,6 @@ class Program:
         """The whole source for NVRTC."""
         return "\n".join([f"typedef {dtype} T;", _header("scalar"), _header("dense"), self.source(), _CUDA])
 
-    def for_host(self, dtype: str = "double") -> str:
-        """The text that a GPU runs, as a loop for the CPU: for tests."""
-        return "\n".join([f"typedef {dtype} T;", _header("scalar"), _header("dense"), self.source(), _HOST])
-
 
 def _header(name: str) -> str:
     return (HERE / f"{name}.hpp").read_text()
@@ -73,10 +69,6 @@ _CPU = """extern "C" void run(const Arguments *a, int64_t threads) {
 _CUDA = """extern "C" __global__ void run(const Arguments a) {
     const int64_t p = blockIdx.x * (int64_t)blockDim.x + threadIdx.x;
     if (p < a.points) block(a, p, 1);
-}
-"""
-_HOST = """extern "C" void run(const Arguments *a, int64_t) {
-    for (int64_t p = 0; p < a->points; ++p) block(*a, p, 1);
 }
 """
 
