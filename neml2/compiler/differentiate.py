@@ -137,7 +137,7 @@ def gradient(roots: Iterable[Node], weights: Iterable[Node], variables: list[Nod
         bar = bars[n.index]
         for arg, slope in slopes(n):
             if arg.index in needed:
-                _accumulate(bars, arg, bar.through(slope, n.op in UNBOUNDED))
+                _accumulate(bars, arg, bar.through(slope, bool({n.op, slope.op} & UNBOUNDED)))
     return [bars[v.index].masked() if v.index in bars else zero for v in variables]
 
 

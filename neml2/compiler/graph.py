@@ -1,4 +1,9 @@
-"""Scalar expressions: nodes that are made once, folded as they are made, and ordered by their making."""
+"""Scalar expressions: nodes that are made once, folded as they are made, and ordered by their making.
+
+A product with the constant zero is zero, and so is ``x - x``, as if every number were finite: the zeros of
+Jacobians vanish by it. So a NaN or an infinity that a model multiplies by a constant zero is not seen, where
+torch shows it. A quotient is a product with the reciprocal, so that divisions by the same are done once.
+"""
 
 from __future__ import annotations
 
@@ -143,6 +148,10 @@ class Graph:
                 return self.binary("mul", self.const(-a.args[0].value), a.args[1])
         if op == "not" and a.op == "not":
             return a.args[0]
+        if op == "floor" and a.op == "mul":  # 49 / 49 is 1, and 49 * (1 / 49) is not
+            for x, y in (a.args, a.args[::-1]):
+                if y.op == "div" and y.args[0].is_const(1):
+                    return self._make(op, (self._make("div", (x, y.args[1])),))
         if op == "abs" and a.op in ("abs", "sqrt", "exp"):
             return a
         return self._make(op, (a,))
@@ -191,8 +200,8 @@ class Graph:
                 return a
             if b.op == "const":
                 return self.binary("mul", self.const(1 / b.value), a) if b.value else self._make(op, (a, b))
-            if a.op == "neg":
-                return self.unary("neg", self.binary("div", a.args[0], b))
+            if not a.is_const(1):  # many divisions by the same cost one
+                return self.binary("mul", a, self.binary("div", self.const(1), b))
         if op in ("add", "mul", "max", "min", "and", "or", "eq") and _place(a) > _place(b):
             a, b = b, a
         return self._make(op, (a, b))

@@ -58,6 +58,19 @@ def test_factors_gather_in_front(graph: Graph) -> None:
     assert evaluate([x / 0.0], {"x": 2.0}) == [math.inf]
 
 
+def test_divisions_share_the_reciprocal(graph: Graph) -> None:
+    x, y, z = (graph.input(n) for n in "xyz")
+    assert [n.op for n in ancestors([x / z, y / z, 3 / z])].count("div") == 1
+    for quotient in (x / z, (x + y) / z):  # the reciprocal is older than the sum
+        assert evaluate([graph.unary("floor", quotient)], {"x": 49.0, "y": 0.0, "z": 49.0}) == [1.0]
+
+
+def test_structural_zeros_vanish_with_what_is_not_finite(graph: Graph) -> None:
+    """Torch would give NaN."""
+    x = graph.input("x")
+    assert evaluate([0 * x, x - x, 0 / x], {"x": math.nan}) == [0.0, 0.0, 0.0]
+
+
 def test_choices_are_folded(graph: Graph) -> None:
     x, y, c = (graph.input(n) for n in "xyc")
     assert graph.where(c, x, x) is x
