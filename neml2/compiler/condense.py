@@ -1,4 +1,8 @@
-"""The choice of an elimination: the cheapest of several that gives the right step at every sample point."""
+"""The choice of an elimination: the cheapest of several that gives the right step at every sample point.
+
+They differ in the scalars that become unknowns of the linear system and in the smallest pivots that are
+allowed. Whether a step is right is seen in numbers, at every sample point whose step is not noise.
+"""
 
 from __future__ import annotations
 

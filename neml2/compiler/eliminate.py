@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from neml2.compiler.differentiate import derivative_row, gradient
+from neml2.compiler.differentiate import derivative_row, gradient, jacobian
 from neml2.compiler.graph import Node, ancestors, substitute
 
 Row = dict[int, Node]
@@ -34,7 +34,7 @@ class Elimination:
     ``rhs`` are symbols of the right-hand side, one for each residual, and ``solution`` the unknowns in terms
     of them. In between stands the ``core``, ``(m, m)``: a dense system with the right-hand side ``core_rhs``,
     made of ``rhs``, and the solution ``core_solution``, symbols of which ``solution`` is made.
-    ``eliminated`` counts the pivots that were eliminated beforehand.
+    ``eliminated`` counts the pivots that were eliminated beforehand; ``pivots`` are those that are not one.
     """
 
     rhs: list[Node]
@@ -43,6 +43,7 @@ class Elimination:
     core_rhs: list[Node]
     core_solution: list[Node]
     eliminated: int
+    pivots: list[Node]
 
     def solve(self, rhs: list[Node]) -> tuple[list[Node], list[Node]]:
         """``core_rhs`` and ``solution`` for a given right-hand side."""
@@ -122,7 +123,18 @@ def eliminate(system: System, values: Values, large: float = 1e-3) -> Eliminatio
         [rhs[i] for i in left],
         list(symbols.values()),
         len(done),
+        [rows[i][c] for i, c in done if i in inverse],
     )
+
+
+def uncondensed(unknowns: list[Node], residual: list[Node]) -> Elimination:
+    """The whole Jacobian as the core: dear, and as safe as row pivoting is."""
+    graph = residual[0].graph
+    rows = jacobian(residual, unknowns)
+    given = [graph.input(f"rhs:{unknowns[0].value}:{i}") for i in range(len(residual))]
+    symbols = [graph.input(f"core:{unknowns[0].value}:{k}") for k in range(len(unknowns))]
+    matrix = [[row.get(c, graph.const(0)) for c in range(len(unknowns))] for row in rows]
+    return Elimination(given, symbols, matrix, given, symbols, 0, [])
 
 
 def linear_system(
@@ -178,7 +190,10 @@ class _Choice:
         for c in self._sizes[i]:
             self._holders[c].discard(i)
         self._touched.update(self._sizes[i], row)
-        self._sizes[i] = {c: np.abs(self.values(d)) * scale * self._column_scale[c] for c, d in row.items()}
+        with np.errstate(all="ignore"):
+            self._sizes[i] = {
+                c: np.abs(self.values(d)) * scale * self._column_scale[c] for c, d in row.items()
+            }
         for c in row:
             self._holders[c].add(i)
         if row:

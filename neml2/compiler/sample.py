@@ -95,7 +95,8 @@ def _rehearse(step: Step, points: list[dict[str, float]]) -> list[list[dict[str,
             change = newton_steps(system, region.residual, values_at(points))
             if not (np.abs(change).max(axis=1) > CONVERGED * np.abs(unknowns).max(axis=1)).any():
                 break
-            unknowns = unknowns + change
+            with np.errstate(all="ignore"):
+                unknowns = unknowns + change
     return found
 
 
