@@ -36,11 +36,11 @@ def there(history, device=DEVICE):
     return {n: v.to(device) for n, v in history.items()}
 
 
-def from_file(name, engine, device):
-    """The driver of a scenario and its bound history."""
+def from_file(name, device):
+    """A native driver of a scenario, its history, and that history bound."""
     given = neml2.load_input(SCENARIOS / name / "model.i").get_driver("driver").to(device=device)
-    driver = TransientDriver(given.driver.model, given.driver.time, engine=engine)
-    return driver, given.driver.bind(given.history)
+    driver = TransientDriver(given.driver.model, given.driver.time, engine="native")
+    return driver, given.history, driver.bind(given.history)
 
 
 def same(found, expected, off):
@@ -85,7 +85,7 @@ def test_eager_gradients():
 @pytest.mark.parametrize("name", NAMES)
 def test_a_native_history_equals_the_one_on_the_cpu(name, nvrtc):
     def run(device):
-        driver, history = from_file(name, "native", device)
+        driver, history, _ = from_file(name, device)
         with torch.no_grad():
             return driver.run(history)
 
@@ -97,7 +97,7 @@ def test_native_gradients(name, nvrtc):
     """With respect to parameters and prescribed values, of the first steps."""
     gradients = {}
     for device in ("cpu", DEVICE):
-        driver, bound = from_file(name, "native", device)
+        driver, _, bound = from_file(name, device)
         series = {n: v.data[:8].clone().requires_grad_() for n, v in bound.forces.items() if n != driver.time}
         forces = {n: type(bound.forces[n])(v) for n, v in series.items()}
         run = driver.run(History(bound.time[:8], forces, initial=bound.initial))
@@ -160,7 +160,7 @@ def test_points_that_fail(way, nvrtc):
 
 def many(count):
     """A driver and ``count`` strain histories of 20 steps."""
-    driver, bound = from_file("vp_voce_rateform", "native", DEVICE)
+    driver, _, bound = from_file("vp_voce_rateform", DEVICE)
     (name,) = (n for n, v in bound.forces.items() if v.BASE_SHAPE == (6,))
     pattern = bound.forces[name].data[:20].reshape(20, -1, 6)[:, :1]
     noise = torch.randn(count, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(5))
