@@ -17,13 +17,17 @@ from neml2.compiler.emit import (
     dense,
     load_forces,
     load_parameters,
+    load_tape,
     parameter_only,
     recorded,
     states,
 )
 from neml2.compiler.graph import Node, ancestors
-from neml2.compiler.lower import Step
+from neml2.compiler.lower import Region, Step
 from neml2.compiler.scope import Scope, word
+
+ROUGH = 1e-3  # what the first solution may leave of a right-hand side; the second one squares it
+FINE = 1e-9  # the same, beside the largest of its components
 
 
 def march_adjoint(step: Step, eliminations: Sequence[Elimination]) -> Program:
@@ -40,23 +44,12 @@ def march_adjoint(step: Step, eliminations: Sequence[Elimination]) -> Program:
     for name in ("points", "first", "last", "base"):
         program.argument("int64_t", name)
     top = Scope(indent=1, labels=step.names)
-    load_parameters(program, top, step)
+    load_parameters(program, top, step.parameters)
     body = top.inner()
     body.say("const int64_t row = k - a.base;")
     load_forces(program, body, step)
-    tape = {n: program.argument("View", f"tape_{n}") for n in _taped(step)}
-    for name, (base, lag) in step.states.items():
-        for c, node in enumerate(step.inputs[name].nodes.flat):
-            body.names[node.index] = f"s{lag}_{word(base, c)}"
-            at = f"row > {lag} ? row - {lag} : 0"
-            body.say(f"const V {body.names[node.index]} = load({tape[base]}, {at}, p0, n, {c});")
+    load_tape(program, body, step)
     kept = recorded(step)
-    unknowns = {u.index for region in step.regions for u in region.unknowns}
-    for name, nodes in kept.items():
-        for c, node in enumerate(nodes):
-            if node.index in unknowns and node.index not in body.names:
-                body.names[node.index] = f"u_{word(name, c)}"
-                body.say(f"const V {body.names[node.index]} = load({tape[name]}, row, p0, n, {c});")
 
     # the symbolic part: cotangents of everything that the step reads
     bars = {n: [graph.input(f"bar:{n}[{c}]") for c in range(len(nodes))] for n, nodes in kept.items()}
@@ -75,17 +68,12 @@ def march_adjoint(step: Step, eliminations: Sequence[Elimination]) -> Program:
     pull(roots, [b for nodes in bars.values() for b in nodes], [*variables, *solved])
     stages = []
     for i, (region, e) in reversed(list(enumerate(zip(step.regions, eliminations, strict=True)))):
-        wanted = [-cotangent[u.index] for u in region.unknowns]
-        core_rhs, symbols, solution = e.solve_transposed(wanted, f"lambda{i}")
+        stage = _Transposed(i, e, region, [-cotangent[u.index] for u in region.unknowns])
         before = [u for other in step.regions[:i] for u in other.unknowns]
-        pull(region.residual, solution, [*variables, *before])
-        stages.append((i, e, core_rhs, symbols))
+        pull(region.residual, stage.solution, [*variables, *before])
+        stages.append(stage)
     found = [cotangent[v.index] for v in variables]
-
-    everything = [
-        *found,
-        *(n for _, e, rhs, _ in stages for n in (*rhs, *(d for row in e.core for d in row))),
-    ]
+    everything = [*found, *(n for stage in stages for n in stage.nodes())]
     parameters = {n.index for t in step.parameters.values() for n in t.nodes.flat}
     top.need(parameter_only(step, [*everything, *frontier]))
     for name, nodes in bars.items():
@@ -95,14 +83,9 @@ def march_adjoint(step: Step, eliminations: Sequence[Elimination]) -> Program:
             carried = f"c0_{word(name, c)}" if name in dict(states(step)) else "0.0"
             given = f"({view}.p ? load({view}, row, p0, n, {c}) : bc(0.0))"
             body.say(f"const V {body.names[node.index]} = bc({carried}) + {given};")
-    for i, e, core_rhs, symbols in stages:
-        m = len(e.core)
-        if m:
-            body.say(f"\n// {step.regions[i].name}: the transposed system")
-            matrix = [body.need([e.core[c][r] for c in range(m)]) for r in range(m)]
-            dense(body, f"adjoint{i}", matrix, [[w] for w in body.need(core_rhs)])
-            for j, n in enumerate(symbols):
-                body.names[n.index] = f"adjoint{i}[{j}][{m}]"
+    top.say("M trusted = ~M{};")
+    for stage in stages:
+        stage.write(body)
     body.say("\n// cotangents of what the step has read")
     made = dict(zip((v.index for v in variables), body.need(found), strict=True))
     _pass_on(program, top, body, step, made)
@@ -121,6 +104,8 @@ def march_adjoint(step: Step, eliminations: Sequence[Elimination]) -> Program:
         out = program.argument("Out", f"gpar_{name}")
         for c, node in enumerate(t.nodes.flat):
             top.say(f"store({out}, 0, p0, n, {c}, bc({words.get(node.index, '0.0')}));")
+    mark = program.argument("int8_t *", "untrusted")
+    top.say(f"put({mark}, p0, n, ~trusted);")
     for name, depth in states(step):
         for j in range(depth):
             out = program.argument("Out", f"end{j}_{name}")
@@ -130,12 +115,52 @@ def march_adjoint(step: Step, eliminations: Sequence[Elimination]) -> Program:
     return program
 
 
-def _taped(step: Step) -> list[str]:
-    """Variables of which the way back needs the values: states, and unknowns."""
-    unknowns = {u.index for region in step.regions for u in region.unknowns}
-    found = [n for n, _ in states(step)]
-    found += [n for n, nodes in recorded(step).items() if any(x.index in unknowns for x in nodes)]
-    return list(dict.fromkeys(found))
+class _Transposed:
+    """The solution of a region's transposed system, refined once; what is left says whether to trust it.
+
+    Pivots are chosen ahead, at samples: Newton's method forgives a bad one, a gradient would not.
+    """
+
+    def __init__(self, i: int, e: Elimination, region: Region, wanted: list[Node]) -> None:
+        self.i, self.e, self.name, self.wanted = i, e, region.name, wanted
+        self.rhs, self.symbols, self.solution = e.solve_transposed(wanted, f"lambda{i}")
+        self.again: tuple[list[Node], list[Node]] | None = None
+        self.left: list[Node] = []
+        if e.pivots:
+            back = gradient(region.residual, self.solution, region.unknowns)
+            self.left = [c - b for c, b in zip(wanted, back, strict=True)]
+            rhs, symbols, change = e.solve_transposed(self.left, f"again{i}")
+            self.again = rhs, symbols
+            self.solution = [a + b for a, b in zip(self.solution, change, strict=True)]
+
+    def nodes(self) -> list[Node]:
+        more = self.again[0] if self.again else []
+        return [*self.rhs, *more, *self.left, *self.e.pivots, *(d for row in self.e.core for d in row)]
+
+    def write(self, body: Scope) -> None:
+        m = len(self.e.core)
+        body.say(f"\n// {self.name}: the transposed system")
+        for k, (rhs, symbols) in enumerate([(self.rhs, self.symbols), *([self.again] if self.again else [])]):
+            if m:
+                matrix = [body.need([self.e.core[c][r] for c in range(m)]) for r in range(m)]
+                dense(body, f"lambda{self.i}_{k}", matrix, [[w] for w in body.need(rhs)])
+                for j, n in enumerate(symbols):
+                    body.names[n.index] = f"lambda{self.i}_{k}[{j}][{m}]"
+        if self.left:
+            judge(body, f"{self.i}", self.left, self.wanted, self.e.pivots)
+
+
+def judge(scope: Scope, label: str, left: list[Node], wanted: list[Node], pivots: list[Node]) -> None:
+    """Distrust lanes where a pivot is not finite or ``left`` is not small beside ``wanted``."""
+    sizes, rest = scope.need(wanted), scope.need(left)
+    scope.say(f"V most{label} = bc(0.0), poison{label} = bc(0.0);")
+    for w in sizes:
+        scope.say(f"most{label} = vmax(most{label}, vabs(bc({w})));")
+    for p in scope.need(pivots):
+        scope.say(f"poison{label} += 0.0 * {p};")
+    for w, r in zip(sizes, rest, strict=True):
+        small = f"{ROUGH!r} * vabs(bc({w})) + {FINE!r} * most{label} + poison{label}"
+        scope.say(f"trusted &= le(vabs(bc({r})), {small});")
 
 
 def _frontier(step: Step, used: list[Node]) -> list[Node]:

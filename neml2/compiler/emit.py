@@ -7,15 +7,15 @@ with ``vector.hpp`` or with ``scalar.hpp``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from neml2.compiler.differentiate import jacobian
-from neml2.compiler.eliminate import Elimination
+from neml2.compiler.eliminate import Elimination, linear_system
 from neml2.compiler.graph import Node, ancestors
 from neml2.compiler.lower import Region, Step
 from neml2.compiler.scope import Scope, number, word
+from neml2.compiler.symbolic import SymbolicTensor
 from neml2.solvers.newton import NewtonWithLineSearch
 
 HERE = Path(__file__).parent
@@ -100,9 +100,9 @@ def recorded(step: Step) -> dict[str, list[Node]]:
     return found
 
 
-def load_parameters(program: Program, top: Scope, step: Step) -> None:
+def load_parameters(program: Program, top: Scope, parameters: Mapping[str, SymbolicTensor]) -> None:
     """Parameters of the block's points."""
-    for name, t in step.parameters.items():
+    for name, t in parameters.items():
         view = program.argument("View", f"par_{name}")
         for c, node in enumerate(t.nodes.flat):
             top.names[node.index] = f"{word('p_' + name, c)}"
@@ -131,6 +131,28 @@ def load_forces(program: Program, scope: Scope, step: Step, clamp: str = "0") ->
             scope.say(f"const V {scope.names[node.index]} = load({views[base]}, {at}, p0, n, {c});")
 
 
+def load_tape(program: Program, scope: Scope, step: Step) -> None:
+    """Old states and solved unknowns of row ``row``; the first row has itself before it."""
+    unknowns = {u.index for region in step.regions for u in region.unknowns}
+    kept = recorded(step)
+    read = {base for base, _ in step.states.values()}
+    tape = {
+        n: program.argument("View", f"tape_{n}")
+        for n, nodes in kept.items()
+        if n in read or any(x.index in unknowns for x in nodes)
+    }
+    for name, (base, lag) in step.states.items():
+        at = f"row > {lag} ? row - {lag} : 0"
+        for c, node in enumerate(step.inputs[name].nodes.flat):
+            scope.names[node.index] = f"s{lag}_{word(base, c)}"
+            scope.say(f"const V {scope.names[node.index]} = load({tape[base]}, {at}, p0, n, {c});")
+    for name, nodes in kept.items():
+        for c, node in enumerate(nodes):
+            if node.index in unknowns and node.index not in scope.names:
+                scope.names[node.index] = f"u_{word(name, c)}"
+                scope.say(f"const V u_{word(name, c)} = load({tape[name]}, row, p0, n, {c});")
+
+
 # ---------------------------------------------------------------------- march
 
 
@@ -153,7 +175,7 @@ def march(step: Step, eliminations: Sequence[Elimination]) -> Program:
     for kind, name in (("int8_t *", "status"), ("int32_t *", "iterations"), ("int64_t *", "stopped")):
         program.argument(kind, name)
     top = Scope(indent=1, labels=step.names)
-    load_parameters(program, top, step)
+    load_parameters(program, top, step.parameters)
     old: dict[tuple[str, int], list[str]] = {}
     for name, depth in states(step):
         for lag in range(1, depth + 1):
@@ -273,14 +295,27 @@ def _squares(words: Iterable[str]) -> str:
 
 
 def _round_off(loop: Scope, i: int, region: Region, residual: list[str], words: list[str]) -> Scope:
-    """The test of the eager Newton for residuals that are nothing but round-off; it is rarely entered."""
+    """The test of the eager Newton for residuals that are nothing but round-off; it is rarely entered.
+
+    The size of a residual's terms, ``|J| |u|``, goes through the scalars between the models: each has the
+    size of what it is made of, times its slopes.
+    """
     scope = loop.inner()
     scope.say(f"M noise{i} = stalled{i};")
-    for r, row in zip(residual, jacobian(region.residual, region.unknowns), strict=True):
-        terms = [
-            f"vabs(bc({d})) * vabs({words[j]})" for j, d in zip(row, scope.need(row.values()), strict=True)
-        ]
-        scope.say(f"noise{i} &= le(vabs(bc({r})), {ROUND_OFF!r} * ({' + '.join(terms) or 'bc(0.0)'}));")
+    system = linear_system(region.unknowns, region.cuts, region.residual)
+    sizes = [f"vabs({w})" for w in words]
+    between = len(system.rows) - len(residual)
+    for k, row in enumerate(system.rows):
+        own = len(words) + k if k < between else None
+        slopes = {c: d for c, d in row.items() if c != own}
+        found = zip(slopes, scope.need(slopes.values()), strict=True)
+        terms = " + ".join(sizes[c] if w == "1.0" else f"vabs(bc({w})) * {sizes[c]}" for c, w in found)
+        if own is not None:
+            sizes.append(f"size{i}_{k}")
+            scope.say(f"const V size{i}_{k} = {terms};")
+        else:
+            small = f"{ROUND_OFF!r} * bc({terms or '0.0'})"
+            scope.say(f"noise{i} &= le(vabs(bc({residual[k - between]})), {small});")
     scope.say(f"settled{i} |= noise{i};\nactive{i} &= ~noise{i};\nif (!any(active{i})) break;")
     return scope
 

@@ -9,10 +9,12 @@ import torch
 
 from neml2.compiler.adjoint import march_adjoint
 from neml2.compiler.condense import condense, operations
+from neml2.compiler.eliminate import uncondensed
 from neml2.compiler.emit import Program, forces, march, recorded, states
 from neml2.compiler.launch import Launcher, flat
 from neml2.compiler.lower import Step, Unsupported, lower
 from neml2.compiler.sample import sample_points
+from neml2.compiler.tangent import tangent
 from neml2.implicit import ImplicitUpdate
 from neml2.model import Model
 from neml2.solvers.direct import DenseLU
@@ -28,7 +30,7 @@ _MAKERS = {"march": march, "adjoint": march_adjoint}
 class Kernel:
     """The compiled update of a model.
 
-    ``step`` and ``eliminations`` show how it is made, ``launcher("march").text`` is the C++. Parameters and
+    ``step`` and ``eliminations`` show how it is made, ``launcher`` gives the C++. Parameters and
     prescribed values are arguments: changing one does not compile again.
     """
 
@@ -52,8 +54,8 @@ class Kernel:
         self.states = states(self.step)
         self.forces = forces(self.step)
         self.sizes = {n: len(nodes) for n, nodes in recorded(self.step).items()}
-        self._programs: dict[str, Program] = {}
-        self._launchers: dict[tuple[str, torch.dtype, str], Launcher] = {}
+        self._programs: dict[tuple[Any, ...], Program] = {}
+        self._launchers: dict[tuple[Any, ...], Launcher] = {}
         self._made_of = self.made_of(update.model)
         self._buffers = {n: b.clone() for n, b in update.model.named_buffers()}
 
@@ -88,14 +90,28 @@ class Kernel:
         """Scalar operations of one Newton iteration, all regions together."""
         return sum(operations(e, r) for e, r in zip(self.eliminations, self.step.regions, strict=True))
 
-    def launcher(self, kind: str, dtype: torch.dtype = torch.float64, device: str = "cpu") -> Launcher:
-        """The kernel ``kind``, ``"march"`` or ``"adjoint"``, compiled when it is first called."""
-        key = kind, dtype, device
-        if key not in self._launchers:
-            if kind not in self._programs:
-                self._programs[kind] = _MAKERS[kind](self.step, self.eliminations)
-            self._launchers[key] = Launcher(self._programs[kind], dtype, device)
-        return self._launchers[key]
+    def launcher(
+        self, kind: str, like: torch.Tensor, by: tuple[str, ...] = (), strict: bool = False
+    ) -> Launcher:
+        """The kernel ``kind`` for the dtype and device of ``like``, compiled when it is first called.
+
+        It is ``"march"``, ``"adjoint"`` or ``"tangent"``, by the prescribed variables ``by``. With ``strict``
+        linear systems are not condensed but solved with row pivoting.
+        """
+        key = kind, by, strict
+        if key not in self._programs:
+            chosen = (
+                [uncondensed(r.unknowns, r.residual) for r in self.step.regions]
+                if strict
+                else self.eliminations
+            )
+            self._programs[key] = (
+                tangent(self.step, chosen, by) if kind == "tangent" else _MAKERS[kind](self.step, chosen)
+            )
+        where = *key, like.dtype, str(like.device)
+        if where not in self._launchers:
+            self._launchers[where] = Launcher(self._programs[key], like.dtype, str(like.device))
+        return self._launchers[where]
 
     # ------------------------------------------------------------------ tensors in the order of the kernels
 

@@ -51,30 +51,29 @@ def run_march(
     arguments |= {f"out_{n}": view(t) for n, t in outputs.items()}
     arguments |= {"points": points, "first": first, "last": last, "row": rows}
     arguments |= {"status": marks[0], "iterations": marks[1], "stopped": stopped}
-    kernel.launcher("march", like.dtype, str(like.device)).run(arguments)
+    kernel.launcher("march", like).run(arguments)
     return March(stopped, {f"init{n[3:]}": t for n, t in end.items()})
 
 
 class Marched(torch.autograd.Function):
-    """A whole history as one operation: outputs of all steps from arguments and the outputs of step 0."""
+    """A history as one operation: outputs of all rows, those before step ``first`` as they are given."""
 
     @staticmethod
-    def forward(
-        ctx, kernel: Kernel, steps: int, points: int, report: list, names: tuple, starts: tuple, *tensors
-    ):
+    def forward(ctx, kernel, first, steps, points, report, names, starts, *tensors):
         given = dict(zip(names, tensors[: len(names)], strict=True))
         like = kernel.like(given)
         outputs = {n: like.new_empty(steps, points, size) for n, size in kernel.sizes.items()}
         for n, t in zip(starts, tensors[len(names) :], strict=True):
-            outputs[n][0] = t
+            outputs[n][:first] = t
         for n in kernel.sizes.keys() - set(starts):
-            outputs[n][0] = 0.0
-        rows = torch.arange(1, steps, device=like.device)
+            outputs[n][:first] = 0.0
+        rows = torch.arange(first, steps, device=like.device)
         status = torch.zeros(steps, points, dtype=torch.int8, device=like.device)
         iterations = torch.zeros(steps, points, dtype=torch.int32, device=like.device)
-        done = run_march(kernel, given, 1, steps, points, outputs, rows, (status, iterations))
+        done = run_march(kernel, given, first, steps, points, outputs, rows, (status, iterations))
         report += [done.stopped, status, iterations]
-        ctx.kernel, ctx.points, ctx.names, ctx.starts = kernel, points, names, starts
+        shapes = {n: t.shape for n, t in zip(starts, tensors[len(names) :], strict=True)}
+        ctx.kernel, ctx.first, ctx.points, ctx.names, ctx.starts = kernel, first, points, names, shapes
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(*tensors[: len(names)], *outputs.values())
         return tuple(outputs.values())
@@ -90,21 +89,33 @@ class Marched(torch.autograd.Function):
         given = dict(zip(names, saved[: len(names)], strict=True))
         tape = dict(zip(kernel.sizes, saved[len(names) :], strict=True))
         cotangents = {n: b.contiguous() for n, b in zip(kernel.sizes, bars, strict=True) if b is not None}
-        needed = dict(zip((*names, *ctx.starts), ctx.needs_input_grad[6:], strict=True))
-        found = run_adjoint(kernel, given, tape, cotangents, ctx.points, [n for n in names if needed[n]])
+        needed = dict(zip((*names, *ctx.starts), ctx.needs_input_grad[7:], strict=True))
+        wanted = [n for n in names if needed[n]]
+        found = run_adjoint(kernel, given, tape, cotangents, ctx.first, ctx.points, wanted)
         gradients = []
         for n, t in given.items():
             g = found.get(n)
             gradients.append(None if g is None else g.sum(-2, keepdim=True) if t.shape[-2] == 1 else g)
-        for n in ctx.starts:
-            gradients.append(cotangents[n][0] if needed[n] and n in cotangents else None)
-        return (None,) * 6 + tuple(gradients)
+        for n, shape in ctx.starts.items():
+            early = cotangents[n][: ctx.first].sum_to_size(shape) if needed[n] and n in cotangents else None
+            gradients.append(early)
+        return (None,) * 7 + tuple(gradients)
 
 
 def run_adjoint(
-    kernel: Kernel, given: Tensors, tape: Tensors, bars: Tensors, points: int, wanted: list[str]
+    kernel: Kernel,
+    given: Tensors,
+    tape: Tensors,
+    bars: Tensors,
+    first: int,
+    points: int,
+    wanted: list[str],
+    strict: bool = False,
 ) -> Tensors:
-    """Gradients, of every point, for the arguments that are ``wanted``, by name."""
+    """Gradients, of every point, for the arguments that are ``wanted``, by name.
+
+    Points where the pivots that were chosen ahead are no good are done again with row pivoting.
+    """
     like = kernel.like(given)
     steps = next(iter(tape.values())).shape[0]
     made: Tensors = {}
@@ -116,12 +127,57 @@ def run_adjoint(
     for name, depth in kernel.states:
         for j in range(depth):
             made[f"end{j}_{name}"] = like.new_empty(points, kernel.sizes[name])
+    untrusted = torch.zeros(points, dtype=torch.int8, device=like.device)
     arguments: dict[str, object] = {n: view(t) for n, t in {**given, **made}.items()}
     arguments |= {f"tape_{n}": view(t) for n, t in tape.items()}
     arguments |= {f"bar_{n}": view(t) for n, t in bars.items()}
-    arguments |= {"points": points, "first": 1, "last": steps, "base": 0}
-    kernel.launcher("adjoint", like.dtype, str(like.device)).run(arguments)
+    arguments |= {"points": points, "first": first, "last": steps, "base": 0, "untrusted": untrusted}
+    kernel.launcher("adjoint", like, strict=strict).run(arguments)
     found = {n: made[f"g{n}"] for n in wanted if f"g{n}" in made}
     for name, depth in kernel.states:
         found |= {f"init{j + 1}_{name}": made[f"end{j}_{name}"] for j in range(depth)}
+    if not strict and bool(untrusted.any()):
+        index = untrusted.nonzero().squeeze(-1)
+        few = [chosen(part, index) for part in (given, tape, bars)]
+        again = run_adjoint(kernel, few[0], few[1], few[2], first, len(index), wanted, strict=True)
+        for n, g in again.items():
+            found[n].index_copy_(-2, index, g)
     return found
+
+
+def run_tangent(
+    kernel: Kernel,
+    given: Tensors,
+    tape: Tensors,
+    by: tuple[str, ...],
+    first: int,
+    points: int,
+    strict: bool = False,
+) -> Tensors:
+    """Derivatives of the outputs by the prescribed values ``by``: ``(steps - first, points, size, n)``.
+
+    Points where the pivots that were chosen ahead are no good are done again with row pivoting.
+    """
+    like = kernel.like(given)
+    steps = next(iter(tape.values())).shape[0]
+    columns = sum(kernel.forces[n] for n in by)
+    sizes = {n: t.nodes.size for n, t in kernel.step.outputs.items()}
+    made = {n: like.new_empty(steps, points, size * columns) for n, size in sizes.items()}
+    untrusted = torch.zeros(points, dtype=torch.int8, device=like.device)
+    arguments: dict[str, object] = {n: view(t) for n, t in given.items()}
+    arguments |= {f"tape_{n}": view(t) for n, t in tape.items()}
+    arguments |= {f"d_{n}": view(t) for n, t in made.items()}
+    arguments |= {"points": points, "first": first, "last": steps, "base": 0, "untrusted": untrusted}
+    kernel.launcher("tangent", like, by, strict).run(arguments)
+    found = {n: t[first:].reshape(steps - first, points, sizes[n], columns) for n, t in made.items()}
+    if not strict and bool(untrusted.any()):
+        index = untrusted.nonzero().squeeze(-1)
+        again = run_tangent(kernel, chosen(given, index), chosen(tape, index), by, first, len(index), True)
+        for n, d in again.items():
+            found[n].index_copy_(1, index, d)
+    return found
+
+
+def chosen(tensors: Tensors, index: torch.Tensor) -> Tensors:
+    """The arrays ``([steps,] points or 1, size)`` of some points."""
+    return {n: t if t.shape[-2] == 1 else t.index_select(-2, index) for n, t in tensors.items()}

@@ -73,7 +73,7 @@ class NativeEngine:
             raise NotNative(self.refused[1])
         try:
             self.kernel = Kernel(self.update, run.loading.forces, shapes)
-            self.kernel.launcher("march", run.loading.time.dtype, str(run.loading.time.device)).build()
+            self.kernel.launcher("march", run.loading.time).build()
         except (Unsupported, NoCompiler) as error:
             self.refused = key, str(error)
             self.kernel = None
@@ -150,10 +150,10 @@ class Native:
         from neml2.compiler.march import Marched
 
         kernel, like = self.kernel, self.like
-        kernel.launcher("adjoint", like.dtype, str(like.device)).build()
+        kernel.launcher("adjoint", like).build()
         report: list[torch.Tensor] = []
         names, starts = tuple(self.given), tuple(self.starts)
-        found = Marched.apply(kernel, self.steps, self.points, report, names, starts, *tensors)
+        found = Marched.apply(kernel, 1, self.steps, self.points, report, names, starts, *tensors)
         stopped, self.status, self.iterations = report
         if bool(stopped.any()):
             return None
@@ -192,7 +192,7 @@ class Native:
 
     def _rescue(self, given: Tensors, done: March, last: int) -> None:
         """Take points that stopped through that step with the eager engine, and send them on natively."""
-        from neml2.compiler.march import run_march
+        from neml2.compiler.march import chosen, run_march
 
         stopped, end = done.stopped, done.end
         while bool((stopped > 0).any()):
@@ -208,11 +208,11 @@ class Native:
             if k + 1 == last or not len(index):
                 continue
             count = last - k - 1
-            chosen = self._chosen({**given, **end}, index)
+            part_given = chosen({**given, **end}, index)
             part = {n: t.new_empty(count, len(index), t.shape[-1]) for n, t in self.outputs.items()}
             marks = self.status.new_empty(count, len(index)), self.iterations.new_empty(count, len(index))
             rows = torch.arange(count, device=index.device)
-            again = run_march(self.kernel, chosen, k + 1, last, len(index), part, rows, marks)
+            again = run_march(self.kernel, part_given, k + 1, last, len(index), part, rows, marks)
             for n, t in part.items():
                 self.outputs[n][k + 1 : last, index] = t
             self.status[k + 1 : last, index], self.iterations[k + 1 : last, index] = marks
@@ -229,10 +229,6 @@ class Native:
             self.status[k, index_k], self.iterations[k, index_k] = int(Status.FROZEN), 0
             for t in self.outputs.values():
                 t[k, index_k] = t[k - 1, index_k]
-
-    def _chosen(self, given: Tensors, index: torch.Tensor) -> Tensors:
-        """The arguments of some points."""
-        return {n: t if t.shape[-2] == 1 else t.index_select(-2, index) for n, t in given.items()}
 
     def state_before(self, k: int) -> Values:
         """The state from which step ``k`` starts, of all points."""
