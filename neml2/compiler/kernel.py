@@ -15,8 +15,6 @@ from neml2.compiler.launch import Launcher, flat
 from neml2.compiler.lower import Step, Unsupported, lower
 from neml2.compiler.sample import sample_points
 from neml2.compiler.tangent import tangent
-from neml2.implicit import ImplicitUpdate
-from neml2.model import Model
 from neml2.solvers.direct import DenseLU
 from neml2.solvers.newton import Newton, NewtonWithLineSearch
 from neml2.step import StateUpdate
@@ -56,32 +54,26 @@ class Kernel:
         self.sizes = {n: len(nodes) for n, nodes in recorded(self.step).items()}
         self._programs: dict[tuple[Any, ...], Program] = {}
         self._launchers: dict[tuple[Any, ...], Launcher] = {}
-        self._made_of = self.made_of(update.model)
+        self._holders = {n: update.model._owner(n) for n in self.step.parameters}
+        self._held_at_first = self._held()
         self._buffers = {n: b.clone() for n, b in update.model.named_buffers()}
 
     def is_stale(self, shapes: Mapping[str, torch.Size]) -> bool:
         """Whether a part of the kernel has changed: a solver, a buffer, the size of a table, a sub-batch."""
         model = self.update.model
-        if shapes != self.shapes or self.made_of(model) != self._made_of:
+        if shapes != self.shapes or self._held() != self._held_at_first:
             return True
         held = self._buffers  # on the device, and with the dtype, of the first run
         return any(not torch.equal(b.to(held[n]), held[n]) for n, b in model.named_buffers())
 
-    @staticmethod
-    def made_of(model: Model) -> tuple[Any, ...]:
-        """The solvers and the sizes of parameters, which a kernel holds fixed."""
-        solvers = tuple(m.solver for m in model.modules() if isinstance(m, ImplicitUpdate))
-        sizes = []
-        for name, _ in model.named_parameters():
-            owner, attr = model._owner(name)
-            p = owner._parameters[attr]
-            assert p is not None
-            sizes.append(tuple(p.shape[len(owner._kinds[attr].batch_shape(p.shape)) :]))
-        return solvers, tuple(sizes)
+    def _held(self) -> tuple[Any, ...]:
+        """The solvers and the sizes of parameters."""
+        sizes = [p.shape[rank:] for p, rank in map(self._parameter, self._holders)]
+        return tuple(r.update.solver for r in self.step.regions), tuple(sizes)
 
     def _parameter(self, name: str) -> tuple[torch.Tensor, int]:
         """A parameter and the rank of its batch."""
-        owner, attr = self.update.model._owner(name)
+        owner, attr = self._holders[name]
         p = owner._parameters[attr]
         assert p is not None
         return p, len(owner._kinds[attr].batch_shape(p.shape))

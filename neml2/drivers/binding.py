@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -282,6 +283,8 @@ def _axes(kind: type[TensorWrapper]) -> str:
 
 
 def _check_finite(value: TensorWrapper, name: str, lead: int, time: torch.Tensor) -> None:
+    if math.isfinite(value.data.detach().sum()):  # much faster than isfinite of each, and false for any NaN
+        return
     broken = (~value.data.isfinite()).nonzero()
     if not len(broken):
         return

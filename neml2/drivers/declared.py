@@ -30,7 +30,8 @@ def declarations(model: Model) -> dict[str, Declared]:
                 if isinstance(f, Variable):
                     for name in _names(module.__dict__.get("variables", {}).get(f.attr)):
                         own = name in (f.option, f.attr)
-                        rank = 0 if hasattr(module, "KIND") else 1 + 2 * own + isinstance(f, OutputField)
+                        generic = hasattr(type(module), "KIND")
+                        rank = 0 if generic else 1 + 2 * own + isinstance(f, OutputField)
                         if rank > found.get(name, (0, ""))[0]:
                             found[name] = (rank, f.doc)
                         if f.unit:

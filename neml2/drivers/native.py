@@ -11,6 +11,7 @@ import torch
 from neml2 import log
 from neml2.derivatives import expand_batch
 from neml2.drivers.trajectory import Trajectory
+from neml2.implicit import ImplicitUpdate
 from neml2.lags import lagged
 from neml2.solvers.status import Status
 from neml2.types import TensorWrapper
@@ -48,17 +49,10 @@ class NativeEngine:
         Raises :class:`NotNative` for models, solvers and machines that the compiler does not take, and what
         the eager engine raises for points that fail.
         """
-        loading = run.loading
         state, start = run.initial()
         self._check(run, state)
         kernel = self._compiled(run, state)
-        at_start = {n: type(v)._new(v.data[0], v.sub_batch_ndim) for n, v in loading.forces.items()}
-        batch = torch.broadcast_shapes(
-            self.update.model.batch_shape(at_start),
-            loading.time.shape[1:],
-            *[v.dynamic_batch_shape for v in state.values()],
-        )
-        return Native(run, kernel, batch, state, start).result()
+        return Native(run, kernel, run.loading.batch, state, start).result()
 
     def _compiled(self, run: Run, state: Values) -> Kernel:
         from neml2.compiler.build import NoCompiler
@@ -68,7 +62,8 @@ class NativeEngine:
         shapes = {n: v.sub_batch_shape for n, v in {**run.loading.forces, **state}.items()}
         if self.kernel is not None and not self.kernel.is_stale(shapes):
             return self.kernel
-        key = (shapes, Kernel.made_of(self.update.model))
+        solvers = [m.solver for m in self.update.model.modules() if isinstance(m, ImplicitUpdate)]
+        key = (shapes, solvers)  # another solver may be taken
         if self.refused is not None and self.refused[0] == key:
             raise NotNative(self.refused[1])
         try:
@@ -96,7 +91,7 @@ class NativeEngine:
         """Tell on channel ``driver``, once, why the eager engine is used."""
         if reason not in self.told:
             self.told.add(reason)
-            log.emit("driver", log.INFO, f"{self.update.model} runs in the eager engine: {reason}")
+            log.emit("driver", log.WARNING, f"{self.update.model} runs in the eager engine: {reason}")
 
 
 class Native:

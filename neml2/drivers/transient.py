@@ -6,12 +6,13 @@ import math
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from neml2.drivers.binding import Loading
-from neml2.drivers.declared import declarations
+from neml2.drivers.declared import Declared, declarations
 from neml2.drivers.history import History, is_a
 from neml2.drivers.native import NativeEngine, NotNative
 from neml2.drivers.trajectory import Origin, Trajectory
@@ -54,11 +55,12 @@ class TransientDriver:
     settings
         The ``[Settings]`` of an input file, for sub-batch shapes.
     engine
-        ``"eager"`` runs the models as they are, step by step. ``"native"`` compiles the update to C++ and
-        runs the whole history in one call: forward only (under ``torch.no_grad()``), float64, on the CPU; it
-        raises :class:`NotNative` for what it does not take. ``"auto"`` takes the native engine for long runs
-        where it can. When a point does not converge there, the eager engine runs the history and applies
-        ``on_failure``.
+        ``"native"`` compiles the step to a kernel (C++, or CUDA for tensors on a GPU) and runs the history in
+        it, with gradients, in double precision arithmetic; points that fail there are advanced by the
+        eager engine. It raises :class:`NotNative` for what it does not take. ``"eager"`` runs the models as
+        they are, step by step; its results can be differentiated more than once. ``"auto"``, the default,
+        takes the native engine for runs that are worth a compilation of some seconds, and says once (on
+        channel ``driver``) if it cannot.
     """
 
     def __init__(
@@ -70,7 +72,7 @@ class TransientDriver:
         progress: bool | None = None,
         settings: Settings | None = None,
         input_text: str = "",
-        engine: str = "eager",
+        engine: str = "auto",
     ) -> None:
         if not isinstance(model, Model):
             raise TypeError(f"TransientDriver drives a model, not a {type(model).__name__}")
@@ -90,6 +92,11 @@ class TransientDriver:
             )
         self.engine = engine
         self._engine = NativeEngine(self.update)
+
+    @cached_property
+    def declared(self) -> dict[str, Declared]:
+        """What the models say about their variables."""
+        return declarations(self.model)
 
     def bind(self, history: History | Mapping[str, Any]) -> Loading:
         """The history as typed values for the model, checked; see :meth:`History.bind`."""
@@ -190,7 +197,7 @@ class Run:
             inputs=tuple(model.input_spec),
             states={n: self.driver.update.depth[n] for n in self.driver.update.states},
             initial=self.loading.initial,
-            declared=declarations(model),
+            declared=self.driver.declared,
             parameters={n: p.detach().clone() for n, p in model.named_parameters()},
             input_text=self.driver.input_text,
         )

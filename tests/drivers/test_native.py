@@ -56,7 +56,9 @@ def same(native, eager, off=1e-8):
 def both(driver, history, **options):
     """The run of a native driver, after it was seen to be that of the eager engine."""
     with torch.no_grad():
-        eager = TransientDriver(driver.model, max_substeps=driver.max_substeps).run(history, **options)
+        eager = TransientDriver(driver.model, max_substeps=driver.max_substeps, engine="eager").run(
+            history, **options
+        )
         native = driver.run(history, **options)
     same(native, eager)
     return native
@@ -94,7 +96,10 @@ def test_a_history_of_a_file(path):
     history = History(bound.time[steps], series, initial=bound.initial)
     native = TransientDriver(given.driver.model, given.driver.time, engine="native")
     with torch.no_grad():
-        same(native.run(history), TransientDriver(given.driver.model, given.driver.time).run(history))
+        same(
+            native.run(history),
+            TransientDriver(given.driver.model, given.driver.time, engine="eager").run(history),
+        )
 
 
 # ---------------------------------------------------------------------- points and batches
@@ -275,7 +280,7 @@ def failing():
 
 def test_an_error_is_that_of_the_eager_engine(snapping):
     told = []
-    for driver in (snapping, TransientDriver(snapping.model)):
+    for driver in (snapping, TransientDriver(snapping.model, engine="eager")):
         with torch.no_grad(), pytest.raises(ConvergenceError) as caught:
             driver.run(failing())
         told.append(caught.value)
@@ -450,7 +455,7 @@ def test_gradients_beside_a_point_that_fails(snapping):
     """The eager engine does the whole run then."""
     history = failing()
     found = []
-    for driver in (snapping, TransientDriver(snapping.model)):
+    for driver in (snapping, TransientDriver(snapping.model, engine="eager")):
         run = driver.run(history, on_failure="freeze")
         loss = run["x"].data[1:].sum() + run["y"].data[1:].sum()
         found.append(torch.autograd.grad(loss, list(driver.model.parameters())))
@@ -523,7 +528,7 @@ def messages():
 
 def test_auto_says_once_why_it_runs_in_the_eager_engine(messages):
     model = krylov()
-    driver, eager = TransientDriver(model, engine="auto"), TransientDriver(model)
+    driver, eager = TransientDriver(model, engine="auto"), TransientDriver(model, engine="eager")
     with torch.no_grad():
         for _ in range(2):
             same(driver.run(enough()), eager.run(enough()), 0.0)
@@ -535,7 +540,7 @@ def test_auto_without_a_compiler(messages, monkeypatch):
     monkeypatch.setenv("CXX", "no-such-compiler")
     driver = TransientDriver(decay(), engine="auto")
     with torch.no_grad():
-        same(driver.run(enough()), TransientDriver(driver.model).run(enough()), 0.0)
+        same(driver.run(enough()), TransientDriver(driver.model, engine="eager").run(enough()), 0.0)
     (text,) = [m for m in messages if "runs in the eager engine" in m]
     assert "CXX is 'no-such-compiler', which is not found" in text
 
