@@ -3,24 +3,43 @@
 The cache lies in the user's cache directory (``XDG_CACHE_HOME``, else ``~/.cache``), or in ``NEML2_CACHE``. A
 library is built under a name of its own and renamed, so two processes that build the same kernel do not
 disturb each other, and a killed build leaves nothing that could be loaded. Its name ends in its own digest.
+Everything that a build writes, the compiler's own files included, is in a folder that goes with it.
 """
 
 from __future__ import annotations
 
 import ctypes
+import errno
 import hashlib
 import os
+import platform
 import shlex
 import shutil
 import stat
 import subprocess
+import sys
 import tempfile
+import time
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import lru_cache
+from importlib.util import find_spec
 from pathlib import Path
 
-FLAGS = ("-O2", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-shared", "-fPIC", "-std=c++17")
-QUIET = ("-Wno-psabi",)  # vectors are passed between functions of one file only
+FLAGS = ("-O2", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast")
+SHARED = ("-shared", "-fPIC", "-std=c++17", "-pthread", "-Wno-psabi")  # vectors stay within one file
+NATIVE = ("-march=native",)  # not known to every compiler of every machine
+ABANDONED = 24 * 3600.0  # seconds after which what a killed build has left is removed
+_REMEDY = "name a folder that can be written in NEML2_CACHE"
+_NO_SPACE = (
+    "no space left",
+    "quota exceeded",
+    "file too large",
+    "file size limit",
+    "nospaceleft",
+    "diskquota",
+    "filetoobig",
+)
 
 
 class NoCompiler(RuntimeError):
@@ -28,20 +47,30 @@ class NoCompiler(RuntimeError):
 
 
 def compiler() -> tuple[tuple[str, ...], str]:
-    """The C++ compiler (``CXX``, else g++ or clang++) and its version. Raises :class:`NoCompiler`."""
+    """The C++ compiler and its version: ``CXX``, else g++, clang++, or that of the package ziglang.
+
+    Raises :class:`NoCompiler`.
+    """
     chosen = os.environ.get("CXX", "").strip()
     for words in [shlex.split(chosen)] if chosen else [["g++"], ["clang++"]]:
         path = shutil.which(words[0])
         if path:
-            return (path, *words[1:]), _version(path)
+            command = (path, *words[1:])
+            return command, _version(command)
     if chosen:
         raise NoCompiler(f"CXX is '{chosen}', which is not found; name a C++ compiler, or unset it")
-    raise NoCompiler("no C++ compiler found; install g++ or clang++, or name one in CXX")
+    if find_spec("ziglang") is not None:
+        command = (sys.executable, "-m", "ziglang", "c++")
+        return command, _version(command)
+    raise NoCompiler(
+        "no C++ compiler found; install g++ or clang++ (or name one in CXX), or run"
+        " pip install 'neml2[compiler]'"
+    )
 
 
 @lru_cache
-def _version(path: str) -> str:
-    return subprocess.run([path, "--version"], capture_output=True, text=True, check=False).stdout
+def _version(command: tuple[str, ...]) -> str:
+    return subprocess.run([*command, "--version"], capture_output=True, text=True, check=False).stdout
 
 
 def cache_directory() -> Path:
@@ -54,8 +83,13 @@ def cache_directory() -> Path:
         base.mkdir(parents=True, exist_ok=True, mode=0o700)
         with tempfile.TemporaryFile(dir=base):
             return base
-    except OSError:
+    except OSError as error:
+        if _is_full(error):  # to be told, not to be evaded
+            return base
+    try:
         return _temporary(tempfile.gettempdir())
+    except OSError as error:
+        raise NoCompiler(f"cannot write to the kernel cache {base}: {error}; {_REMEDY}") from None
 
 
 @lru_cache
@@ -71,18 +105,43 @@ def _temporary(parent: str) -> Path:
     return Path(tempfile.mkdtemp(prefix="neml2-", dir=parent))
 
 
+def _full(folder: Path) -> str:
+    return f"no space left to build a kernel in {folder}; free some, or name another folder in NEML2_CACHE"
+
+
+def _is_full(error: OSError) -> bool:
+    return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def key_of(text: str) -> str:
+    """What a library is called in the cache: a digest of the source, the compiler and the processor.
+
+    Raises :class:`NoCompiler`.
+    """
+    command, version = compiler()
+    parts = [text, *command, version, *FLAGS, *SHARED, *NATIVE, _processor()]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:20]
+
+
+def cached(text: str) -> tuple[Path, Path | None]:
+    """Where a source is kept, and its library, if that has been built; nothing is written or loaded.
+
+    Raises :class:`NoCompiler`.
+    """
+    key, folder = key_of(text), cache_directory()
+    whole = [found for found in folder.glob(f"{key}-*.so") if found.stem == f"{key}-{_digest(found)}"]
+    return folder / f"{key}.cpp", whole[0] if whole else None
+
+
 def library(text: str) -> tuple[Path, ctypes.CDLL]:
     """The loaded library of a source, and the path of that source. Raises :class:`NoCompiler`."""
-    command, version = compiler()
-    key = hashlib.sha256("\n".join([text, *command, version, *FLAGS, _processor()]).encode()).hexdigest()[:20]
-    folder = cache_directory()
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    key, folder = key_of(text), cache_directory()
     for found in folder.glob(f"{key}-*.so"):
         if found.stem == f"{key}-{_digest(found)}":
             with suppress(OSError):
                 return folder / f"{key}.cpp", ctypes.CDLL(str(found))
         found.unlink(missing_ok=True)  # damaged: loading a part of a library can end the process
-    built = _build(command, text, folder / key)
+    built = _build(compiler()[0], text, folder / key)
     try:
         return folder / f"{key}.cpp", ctypes.CDLL(str(built))
     except OSError as error:
@@ -94,32 +153,61 @@ def _digest(path: Path) -> str:
 
 
 def _build(command: tuple[str, ...], text: str, target: Path) -> Path:
-    with tempfile.TemporaryDirectory(dir=target.parent) as work:
-        code, made = Path(work) / "kernel.cpp", Path(work) / "kernel.so"
-        try:
+    """The library of a source, at ``target`` and its digest; the source beside it."""
+    folder = target.parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _sweep(folder)
+        with tempfile.TemporaryDirectory(prefix="build-", dir=folder) as work:
+            code, made = Path(work) / "kernel.cpp", Path(work) / "kernel.so"
             code.write_text(text)
-        except OSError as error:
-            raise NoCompiler(f"cannot write to the kernel cache {target.parent}: {error}") from None
-        for openmp in (["-fopenmp"], []):
-            done = subprocess.run(
-                [*command, *FLAGS, *QUIET, *openmp, str(code), "-o", str(made)],
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-            if done.returncode == 0:
-                os.replace(code, target.with_suffix(".cpp"))
-                target = target.with_name(f"{target.name}-{_digest(made)}.so")
-                os.replace(made, target)
-                return target
+            _compile(command, code, made)
+            library = target.with_name(f"{target.name}-{_digest(made)}.so")
+            os.replace(code, target.with_suffix(".cpp"))
+            os.replace(made, library)
+            return library
+    except OSError as error:
+        if _is_full(error):
+            raise NoCompiler(_full(folder)) from None
+        raise NoCompiler(f"cannot write to the kernel cache {folder}: {error}; {_REMEDY}") from None
+
+
+def _compile(command: tuple[str, ...], code: Path, made: Path) -> None:
+    for native in (NATIVE, ()):
+        done = subprocess.run(
+            [*command, *FLAGS, *SHARED, *native, str(code), "-o", str(made)],
+            capture_output=True,
+            text=True,
+            check=False,
+            env=_environment(code.parent),
+        )
+        if done.returncode == 0:
+            return
         lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
-        raise NoCompiler(f"{command[0]} could not compile a kernel: {lines[0]}")
+        if any(word in done.stderr.lower() for word in _NO_SPACE):
+            raise NoCompiler(_full(code.parent.parent))
+    found = next((line for line in lines if "error" in line.lower()), lines[0])
+    raise NoCompiler(f"{' '.join(command)} could not compile a kernel: {found}")
+
+
+def _environment(work: Path) -> Mapping[str, str]:
+    """The compiler's own files go to the folder of the build, and what zig keeps to the cache of kernels:
+    it never returns where it cannot write its own.
+    """
+    return {"ZIG_GLOBAL_CACHE_DIR": str(work.parent / "zig"), **os.environ, "TMPDIR": str(work)}
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what builds have left that were killed."""
+    for left in folder.glob("build-*"):
+        with suppress(OSError):
+            if time.time() - left.stat().st_mtime > ABANDONED:
+                shutil.rmtree(left, ignore_errors=True)
 
 
 def _processor() -> str:
     """What ``-march=native`` depends on."""
     info = Path("/proc/cpuinfo")
-    if info.exists():
-        flags = [line for line in info.read_text().splitlines() if line.startswith("flags")]
-        return flags[0] if flags else ""
-    return ""
+    lines = info.read_text().splitlines() if info.exists() else []
+    features = [line for line in lines if line.startswith(("flags", "Features"))]
+    return " ".join([platform.machine(), *features[:1]])

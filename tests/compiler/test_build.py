@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 import shutil
 import signal
 import stat
@@ -140,7 +142,8 @@ def test_the_cache_of_the_user(cache, tmp_path, monkeypatch):
 def test_without_a_compiler(cache, tmp_path, monkeypatch):
     monkeypatch.delenv("CXX", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(build.NoCompiler, match=r"no C\+\+ compiler found; install g\+\+ or clang\+\+, or"):
+    monkeypatch.setattr(build, "find_spec", lambda name: None)  # of ziglang
+    with pytest.raises(build.NoCompiler, match=r"install g\+\+ .* or run pip install 'neml2\[compiler\]'$"):
         answer(1)
 
 
@@ -186,8 +189,166 @@ def test_a_folder_from_which_nothing_is_loaded(cache, monkeypatch):
         answer(1)
 
 
-def test_a_compiler_without_openmp_builds_for_one_thread(cache, tmp_path, monkeypatch):
+def test_a_compiler_that_does_not_know_the_machine(cache, tmp_path, monkeypatch):
     real = build.compiler()[0][0]
-    body = f'case "$*" in *-fopenmp*) echo no openmp >&2; exit 1;; esac\nexec {real} "$@"'
+    body = f'case "$*" in *-march=native*) echo no such machine >&2; exit 1;; esac\nexec {real} "$@"'
     monkeypatch.setenv("CXX", str(script(tmp_path, "mine++", body)))
     assert answer(1) == 1
+
+
+def test_what_is_cached(cache):
+    assert build.cached(SOURCE.format(1))[1] is None
+    assert not list(cache.iterdir())  # asking writes nothing
+    source, loaded = build.library(SOURCE.format(1))
+    assert build.cached(SOURCE.format(1)) == (source, *cache.glob("*.so"))
+
+
+def test_the_files_of_the_compiler_go_with_the_build(cache, tmp_path, monkeypatch):
+    real = build.compiler()[0][0]
+    body = f'touch "$TMPDIR/of_mine"\necho "$TMPDIR" >> {tmp_path}/at\nexec {real} "$@"'
+    monkeypatch.setenv("CXX", str(script(tmp_path, "mine++", body)))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    answer(1)
+    places = (tmp_path / "at").read_text().split()
+    assert Path(places[-1]).parent == cache
+    assert sorted(p.suffix for p in cache.iterdir()) == [".cpp", ".so"]
+
+
+def test_what_a_killed_build_has_left_goes_after_a_day(cache):
+    for name, age in (("build-old", 2 * build.ABANDONED), ("build-of-another", 0)):
+        (cache / name).mkdir(parents=True)
+        (cache / name / "kernel.so").write_text("a part")
+        os.utime(cache / name, (time.time() - age,) * 2)
+    answer(1)
+    assert [p.name for p in cache.glob("build-*")] == ["build-of-another"]
+
+
+# ---------------------------------------------------------------------- ziglang
+
+
+@pytest.fixture
+def bare(cache, tmp_path, monkeypatch):
+    """A machine without a compiler, where the package ziglang may be put."""
+    monkeypatch.delenv("CXX", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    (tmp_path / "packages").mkdir()
+    monkeypatch.syspath_prepend(str(tmp_path / "packages"))
+    return tmp_path / "packages"
+
+
+def test_the_compiler_of_ziglang_is_the_last_resort(cache, bare, monkeypatch):
+    real = shutil.which("g++", path=os.defpath)
+    if real is None:
+        pytest.skip("no g++ to stand in for it")
+    (bare / "ziglang").mkdir()
+    (bare / "ziglang" / "__init__.py").write_text("")
+    (bare / "ziglang" / "__main__.py").write_text(
+        "import os, sys\n"
+        "assert sys.argv[1] == 'c++'\n"
+        f"open({str(bare / 'at')!r}, 'a').write(os.environ.get('ZIG_GLOBAL_CACHE_DIR', '') + '\\n')\n"
+        f"os.environ['PATH'] = {os.defpath!r}\n"
+        f"os.execv({real!r}, ['g++', *sys.argv[2:]])\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(bare))
+    monkeypatch.delenv("ZIG_GLOBAL_CACHE_DIR", raising=False)
+    assert build.compiler()[0] == (sys.executable, "-m", "ziglang", "c++")
+    assert answer(1) == 1
+    assert (bare / "at").read_text().splitlines()[-1] == str(cache / "zig")
+
+
+# ---------------------------------------------------------------------- a full disk
+
+FULL = r"no space left to build a kernel in .*cache; free some, or name another folder in NEML2_CACHE$"
+
+
+@pytest.mark.parametrize(
+    "message",
+    ["/tmp/x.s: No space left on device", "final link failed: File too large", "error: NoSpaceLeft"],
+)
+def test_a_disk_that_fills_up_while_the_compiler_writes(cache, tmp_path, monkeypatch, message):
+    real = build.compiler()[0][0]
+    part = f'for out; do :; done\nhead -c 100 {real} > "$out"\necho "{message}" >&2\nexit 1'
+    version = f'[ "$1" = --version ] && exec {real} --version\n'
+    monkeypatch.setenv("CXX", str(script(tmp_path, "mine++", version + part)))
+    with pytest.raises(build.NoCompiler, match=FULL):
+        answer(1)
+    assert not list(cache.iterdir())
+    script(tmp_path, "mine++", f'exec {real} "$@"')  # space again
+    assert answer(1) == 1
+
+
+LIMITED = f"""import resource, runpy, signal, sys
+names = runpy.run_path({build.__file__!r})
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # writing fails with an error, as on a full disk
+names["compiler"]()
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), resource.RLIM_INFINITY))
+try:
+    names["library"]({SOURCE.format(7)!r})
+except names["NoCompiler"] as error:
+    print(error)"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGXFSZ"), reason="no limits on files here")
+@pytest.mark.parametrize("size", [10, 200])  # not even the source; the source, but not what is made of it
+def test_files_that_cannot_be_written_whole(cache, size):
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED, str(size)], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert re.match(FULL, done.stdout.strip()), done
+    assert not list(cache.iterdir())
+    assert answer(7) == 7
+
+
+@pytest.mark.parametrize("at", ["folder", "source", "library"])
+def test_a_disk_that_is_full_at_any_of_our_own_writes(cache, monkeypatch, at):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        if at == "folder":
+            patch.setattr(build.tempfile, "TemporaryFile", full)
+            patch.setattr(build.tempfile, "TemporaryDirectory", full)
+        elif at == "source":
+            patch.setattr(Path, "write_text", full)
+        else:
+            patch.setattr(build.os, "replace", full)
+        with pytest.raises(build.NoCompiler, match=FULL):
+            answer(1)
+    assert not list(cache.iterdir())
+    assert answer(1) == 1
+
+
+def test_without_any_folder_to_write_to(cache, monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("NEML2_CACHE", str(tmp_path / "file" / "below"))
+
+    def none():
+        raise FileNotFoundError("no usable temporary directory found")
+
+    monkeypatch.setattr(build.tempfile, "gettempdir", none)
+    with pytest.raises(build.NoCompiler, match="cannot write to the kernel cache .*NEML2_CACHE$"):
+        answer(1)
+
+
+def test_runs_go_on_eagerly_where_the_disk_is_full(cache, tmp_path, monkeypatch):
+    import neml2
+    from neml2 import log
+
+    file = neml2.load_input(str(Path(__file__).parents[1] / "bad_input" / "good.i"))
+    given = file.get_driver("driver")
+    real = build.compiler()[0][0]
+    full = f'[ "$1" = --version ] && exec {real} --version\necho No space left on device >&2\nexit 1'
+    monkeypatch.setenv("CXX", str(script(tmp_path, "mine++", full)))
+    monkeypatch.setattr("neml2.drivers.transient._MANY_STEPS", 1)
+    said = []
+    monkeypatch.setattr(log, "emit", lambda channel, level, text: said.append((channel, text)))
+    driver = neml2.TransientDriver(given.model, engine="auto")
+    results = [driver.run(given.history)["stress"].data for _ in range(2)]
+    assert results[0].equal(results[1])
+    ((channel, text),) = [s for s in said if s[0] == "driver"]
+    assert channel == "driver" and re.search(f"runs in the eager engine: {FULL}", text)
+    with pytest.raises(neml2.drivers.native.NotNative, match=FULL):
+        neml2.TransientDriver(given.model, engine="native").run(given.history)
+    script(tmp_path, "mine++", f'exec {real} "$@"')  # space again
+    again = neml2.TransientDriver(given.model, engine="native").run(given.history)["stress"].data
+    assert (again - results[0]).abs().max() < 1e-9
