@@ -142,6 +142,10 @@ def lower(update: StateUpdate, shapes: Shapes | None = None) -> Step:
         if base in update.forces:
             step.forces[n] = (base, lag)
         elif base in update.outputs and (lag or base in update.guesses):
+            same = {key: name for name, key in step.states.items()}.get((base, max(lag, 1)))
+            if same is not None:  # a guess without a predictor is the old value
+                values[n] = values[same]
+                continue
             step.states[n] = (base, max(lag, 1))
         else:
             continue  # nothing computes it: only a guess starts from it
