@@ -53,7 +53,7 @@ class Parser(argparse.ArgumentParser):
         self.add_argument(
             "--trust-input",
             action="store_true",
-            help="run the expressions of the input file as ordinary Python: only for files you trust",
+            help="run expressions as ordinary Python, include files from anywhere: only for files you trust",
         )
         self.add_load()
 

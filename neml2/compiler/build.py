@@ -30,6 +30,7 @@ FLAGS = ("-O2", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast")
 SHARED = ("-shared", "-fPIC", "-std=c++17", "-pthread", "-Wno-psabi")  # vectors stay within one file
 NATIVE = ("-march=native",)  # not known to every compiler of every machine
 ABANDONED = 24 * 3600.0  # seconds after which what a killed build has left is removed
+LITTLE = 10 * 2**20  # bytes that are free, when a compiler died without a word
 _REMEDY = "name a folder that can be written in NEML2_CACHE"
 _NO_SPACE = (
     "no space left",
@@ -184,7 +185,8 @@ def _compile(command: tuple[str, ...], code: Path, made: Path) -> None:
         if done.returncode == 0:
             return
         lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
-        if any(word in done.stderr.lower() for word in _NO_SPACE):
+        crowded = done.returncode < 0 and shutil.disk_usage(code.parent).free < LITTLE
+        if crowded or any(word in done.stderr.lower() for word in _NO_SPACE):
             raise NoCompiler(_full(code.parent.parent))
     found = next((line for line in lines if "error" in line.lower()), lines[0])
     raise NoCompiler(f"{' '.join(command)} could not compile a kernel: {found}")

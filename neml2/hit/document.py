@@ -144,17 +144,24 @@ class Document:
         ]
 
 
-def read_file(path: str | Path, pre: Sequence[str] = (), post: Sequence[str] = ()) -> Document:
-    """Read and parse a file; ``pre`` and ``post`` are HIT snippets put before and after its text."""
+def read_file(
+    path: str | Path, pre: Sequence[str] = (), post: Sequence[str] = (), trusted: bool = False
+) -> Document:
+    """Read and parse a file; ``pre`` and ``post`` are HIT snippets put before and after its text.
+
+    A file that is ``trusted`` may include others from anywhere.
+    """
     text = read_text(path, str(path))
     folder = os.path.dirname(os.path.abspath(path))
-    return _parse(collect(text, str(path), folder, str(path), pre, post), str(path), folder)
+    return _parse(collect(text, str(path), folder, str(path), pre, post, trusted), str(path), folder)
 
 
-def read_string(text: str, pre: Sequence[str] = (), post: Sequence[str] = ()) -> Document:
+def read_string(
+    text: str, pre: Sequence[str] = (), post: Sequence[str] = (), trusted: bool = False
+) -> Document:
     """Parse ``text``; paths in it are relative to the working directory."""
-    folder = os.getcwd()
-    return _parse(collect(clean(text, "<string>"), "<string>", folder, None, pre, post), "<string>", folder)
+    folder, name = os.getcwd(), "<string>"
+    return _parse(collect(clean(text, name), name, folder, None, pre, post, trusted), name, folder)
 
 
 def _parse(source: Source, file: str, folder: str) -> Document:

@@ -29,13 +29,14 @@ def load_input(
     """The contents of an input file.
 
     ``pre`` and ``post`` are pieces of input put before and after the text, ``additional_args`` after those
-    (``"Models/el/E:=2e5"``). With ``trust_input`` the expressions of ``[Tensors]`` run as ordinary Python.
-    ``device`` and ``dtype`` are accepted for scripts written for NEML2; move a model with ``.to(...)``.
+    (``"Models/el/E:=2e5"``). With ``trust_input`` the expressions of ``[Tensors]`` run as ordinary Python,
+    and includes may lie anywhere. ``device`` and ``dtype`` are accepted for scripts written for NEML2; move a
+    model with ``.to(...)``.
 
     Raises :class:`~neml2.hit.errors.InputError`, which says file, line and column.
     """
     del device, dtype
-    return InputFile(read_file(path, pre, [*post, *additional_args]), trust_input)
+    return InputFile(read_file(path, pre, [*post, *additional_args], trust_input), trust_input)
 
 
 def load_string(
@@ -50,7 +51,7 @@ def load_string(
 ) -> InputFile:
     """The contents of an input text; as :func:`load_input`, with paths relative to the working directory."""
     del device, dtype
-    return InputFile(read_string(text, pre, [*post, *additional_args]), trust_input)
+    return InputFile(read_string(text, pre, [*post, *additional_args], trust_input), trust_input)
 
 
 def load_model(

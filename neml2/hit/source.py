@@ -22,8 +22,12 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 @dataclass
 class Source:
-    """Text to be parsed as one document, and where each of its lines came from."""
+    """Text to be parsed as one document, and where each of its lines came from.
 
+    With ``trusted`` it may include files from anywhere, else from the folder of its file and below.
+    """
+
+    trusted: bool = False
     lines: list[str] = field(default_factory=list)
     origins: list[tuple[str, int, int]] = field(default_factory=list)  # file, line, columns cut off before it
     includes: int = 0
@@ -44,7 +48,7 @@ class Source:
         return Where(file, number, cut + col)
 
     def add(self, text: str, file: str, folder: str, stack: tuple[str, ...] = ()) -> None:
-        """Append ``text``, which came from ``file``, with its includes, which must lie below ``folder``."""
+        """Append ``text``, which came from ``file``, with its includes, relative to ``folder``."""
         self.size += len(text)
         if self.size > MAX_BYTES:
             raise FileProblem(file, f"more than {MAX_BYTES >> 20} MB with its includes; split it")
@@ -69,10 +73,12 @@ class Source:
         path = os.path.realpath(os.path.join(here, name))
         if not name:
             raise SyntaxProblem(where, "!include needs a path")
-        if os.path.commonpath([path, os.path.realpath(folder)]) != os.path.realpath(folder):
+        top = os.path.realpath(folder)
+        if not self.trusted and os.path.commonpath([path, top]) != top:
             raise FileProblem(
                 where,
-                f"!include '{name}' lies outside the folder of the input file; move it below that folder",
+                f"!include '{name}' lies outside the folder of the input file; move it below that folder, or"
+                " load a file that you trust with trust_input=True (--trust-input)",
             )
         if path in stack:
             cycle = [*stack[stack.index(path) :], path]
@@ -98,9 +104,10 @@ def collect(
     path: str | None = None,
     pre: Sequence[str] = (),
     post: Sequence[str] = (),
+    trusted: bool = False,
 ) -> Source:
     """One document from the snippets ``pre``, the text of ``file``, and the snippets ``post``."""
-    source = Source()
+    source = Source(trusted)
     cwd = os.getcwd()
     for i, snippet in enumerate(pre):
         name = f"<pre {i + 1}>"

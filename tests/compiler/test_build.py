@@ -277,6 +277,17 @@ def test_a_disk_that_fills_up_while_the_compiler_writes(cache, tmp_path, monkeyp
     assert answer(1) == 1
 
 
+def test_a_compiler_that_dies_without_a_word_on_a_full_disk(cache, tmp_path, monkeypatch):
+    real = build.compiler()[0][0]
+    mine = f'[ "$1" = --version ] && exec {real} --version\nkill -ABRT $$'
+    monkeypatch.setenv("CXX", str(script(tmp_path, "mine++", mine)))
+    with pytest.raises(build.NoCompiler, match="could not compile a kernel: exit code -6"):
+        answer(1)
+    monkeypatch.setattr(build, "LITTLE", 2**80)
+    with pytest.raises(build.NoCompiler, match=FULL):
+        answer(1)
+
+
 LIMITED = f"""import resource, runpy, signal, sys
 names = runpy.run_path({build.__file__!r})
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # writing fails with an error, as on a full disk

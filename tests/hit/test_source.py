@@ -3,6 +3,7 @@ import time
 
 import pytest
 
+import neml2
 from neml2.hit.document import read_file, read_string
 from neml2.hit.errors import FileProblem, MissingFile, SyntaxProblem
 
@@ -75,6 +76,25 @@ def test_includes_stay_below_the_folder_of_the_file(tmp_path, target):
     (inner / "link.i").symlink_to(tmp_path / "outside.i")
     text = failure(put(inner, main=f"x = 1\n!include {target}\n"))
     assert f"main.i:2:1: !include '{target}' lies outside the folder" in text
+    assert text.endswith("trust_input=True (--trust-input)")
+
+
+def test_a_trusted_file_includes_from_anywhere(tmp_path):
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared" / "history.i").write_text("!include ../steps.i\n")
+    (tmp_path / "steps.i").write_text("a = 1\n")
+    inner = tmp_path / "inner"
+    inner.mkdir()
+    path = put(inner, main="!include ../shared/history.i\n")
+    assert read_file(path, trusted=True).find("a").text == "1"
+    text = f"[Models]\n  !include {tmp_path}/model.i\n[]\n"
+    (tmp_path / "model.i").write_text("[h]\n type = LinearIsotropicHardening\n hardening_modulus = 2\n[]\n")
+    with pytest.raises(FileProblem):
+        neml2.load_string(text)
+    assert neml2.load_string(text, trust_input=True).get_model("h").K.data.item() == 2
+    (inner / "model.i").write_text("!include ../m.i\n")
+    (tmp_path / "m.i").write_text(text.replace(f"{tmp_path}/", ""))
+    assert neml2.load_model(inner / "model.i", "h", trust_input=True).input_spec
 
 
 def test_a_missing_include_names_the_nearest_file(tmp_path):
