@@ -121,7 +121,7 @@ def parameter_only(step: Step, used: Iterable[Node]) -> list[Node]:
     return found
 
 
-def load_forces(program: Program, scope: Scope, step: Step, clamp: str = "0") -> None:
+def load_forces(program: Program, scope: Scope, step: Step) -> None:
     """Prescribed values of step ``k``; before the first row of the history stands its first row."""
     views = {base: program.argument("View", f"force_{base}") for base in forces(step)}
     for name, (base, lag) in step.forces.items():
@@ -185,6 +185,8 @@ def march(step: Step, eliminations: Sequence[Elimination]) -> Program:
                 top.say(f"V {w} = load({view}, 0, p0, n, {c});")
     body = top.inner()
     load_forces(program, body, step)
+    for base in forces(step):
+        body.say(f"ahead(a.{program.fields[f'force_{base}'][1]}, k + 1 < a.last ? k + 1 : k, p0, n);")
     for name, key in step.states.items():
         for node, w in zip(step.inputs[name].nodes.flat, old[key], strict=True):
             body.names[node.index] = w

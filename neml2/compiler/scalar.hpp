@@ -60,3 +60,4 @@ FN void increase(const Out &o, int64_t k, int64_t p0, int, int64_t c, V x) {
     o.p[k * o.step + p0 * o.point + c * o.comp] += (T)x;
 }
 template <class I> FN void put(I *p, int64_t p0, int, M x) { p[p0] = (I)x; }
+template <class S> FN void ahead(const Strided<S> &, int64_t, int64_t, int) {}

@@ -34,6 +34,9 @@ static inline V sel(M c, V a, double b) { return c ? a : bc(b); }
 static inline V sel(M c, double a, V b) { return c ? bc(a) : b; }
 static inline M sel(M c, M a, M b) { return c ? a : b; }
 static inline bool any(M m) {
+#if defined(__AVX512F__) && W == 8
+    return _mm512_test_epi64_mask((__m512i)m, (__m512i)m) != 0;
+#endif
     int64_t r = 0;
     for (int i = 0; i < W; ++i) r |= m[i];
     return r != 0;
@@ -64,19 +67,12 @@ static inline V vexp(V x) {
     M bits = (M)shifted;                                   // the low bits hold the integer
     V n = shifted - magic;
     V r = (y - n * 6.93147180369123816490e-01) - n * 1.90821492927058770002e-10;
-    V p = bc(1.0 / 6227020800.0);
-    p = p * r + 1.0 / 479001600.0;
-    p = p * r + 1.0 / 39916800.0;
-    p = p * r + 1.0 / 3628800.0;
-    p = p * r + 1.0 / 362880.0;
-    p = p * r + 1.0 / 40320.0;
-    p = p * r + 1.0 / 5040.0;
-    p = p * r + 1.0 / 720.0;
-    p = p * r + 1.0 / 120.0;
-    p = p * r + 1.0 / 24.0;
-    p = p * r + 1.0 / 6.0;
-    p = p * r + 0.5;
-    p = p * r * r + r + 1.0;
+    const V r2 = r * r, r4 = r2 * r2;                      // in pairs, for a short chain
+    const V low = (0.5 + r * (1.0 / 6.0)) + r2 * (1.0 / 24.0 + r * (1.0 / 120.0));
+    const V mid = (1.0 / 720.0 + r * (1.0 / 5040.0)) + r2 * (1.0 / 40320.0 + r * (1.0 / 362880.0));
+    const V top = (1.0 / 3628800.0 + r * (1.0 / 39916800.0)) + r2 * (1.0 / 479001600.0 + r * (1.0 / 6227020800.0));
+    V p = low + r4 * (mid + r4 * top);
+    p = p * r2 + r + 1.0;
     M k = (bits << 52) >> 52;                              // sign-extended 12 bits
     M half = k >> 1;                                       // two factors, for the smallest and largest results
     V a = (V)((half + 1023) << 52), b = (V)((k - half + 1023) << 52);
@@ -127,23 +123,41 @@ typedef Strided<T> Out;
 typedef Strided<const double> OldState;                    // states keep their digits, whatever T is
 typedef Strided<double> NewState;
 
+// A block has n points, W but for the last one, whose spare lanes repeat the last point.
 template <class S> static inline V load(const Strided<S> &v, int64_t k, int64_t p0, int n, int64_t c) {
     const S *q = v.p + k * v.step + p0 * v.point + c * v.comp;
     if (v.point == 0) return bc(*q);
     V r;
-    for (int i = 0; i < W; ++i) r[i] = q[(i < n ? i : n - 1) * v.point];  // spare lanes repeat the last point
+    if (__builtin_expect(n == W, 1)) {
+        for (int i = 0; i < W; ++i) r[i] = q[i * v.point];
+    } else {
+        for (int i = 0; i < W; ++i) r[i] = q[(i < n ? i : n - 1) * v.point];
+    }
     return r;
 }
 template <class S> static inline void store(const Strided<S> &o, int64_t k, int64_t p0, int n, int64_t c, V x) {
     S *q = o.p + k * o.step + p0 * o.point + c * o.comp;
-    for (int i = 0; i < n; ++i) q[i * o.point] = (S)x[i];
+    if (__builtin_expect(n == W, 1)) {
+        for (int i = 0; i < W; ++i) q[i * o.point] = (S)x[i];
+    } else {
+        for (int i = 0; i < n; ++i) q[i * o.point] = (S)x[i];
+    }
 }
 static inline void increase(const Out &o, int64_t k, int64_t p0, int n, int64_t c, V x) {
     T *q = o.p + k * o.step + p0 * o.point + c * o.comp;
     for (int i = 0; i < n; ++i) q[i * o.point] += (T)x[i];
 }
 template <class I> static inline void put(I *p, int64_t p0, int n, M x) {
-    for (int i = 0; i < n; ++i) p[p0 + i] = (I)x[i];
+    if (__builtin_expect(n == W, 1)) {
+        for (int i = 0; i < W; ++i) p[p0 + i] = (I)x[i];
+    } else {
+        for (int i = 0; i < n; ++i) p[p0 + i] = (I)x[i];
+    }
+}
+// What the next step will read: the hardware does not see strides that long.
+template <class S> static inline void ahead(const Strided<S> &v, int64_t k, int64_t p0, int n) {
+    const char *q = (const char *)(v.p + k * v.step + p0 * v.point), *end = q + n * v.point * sizeof(S);
+    for (; q < end; q += 64) __builtin_prefetch(q);
 }
 
 // Calls f(i) for i in [0, count) on several threads; chunks are handed out as threads become free.
