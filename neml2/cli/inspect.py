@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from collections.abc import Iterator, Sequence
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from neml2.cli.common import (
+    FAILED,
     OK,
     WRONG_INPUT,
     Failure,
@@ -25,14 +27,22 @@ from neml2.hit import InputError, InputFile
 from neml2.registry import SECTIONS, listing
 
 if TYPE_CHECKING:
+    from neml2.compiler.describe import KernelReport
     from neml2.model import Model
 
 _EPILOG = """\
 Without MODEL the whole file is checked: every block, every expression, and the load histories of the
 drivers against their models. Words with a '=' are overrides of the input.
 
+With --compiled the kernel is shown that a model, or the one of a driver, is compiled to: operations of
+one point, unknowns, the linear system of Newton's method, and where source and library are kept. Pivots are
+chosen along the history of the driver that drives the model; without one, at values made up. Nothing is
+built.
+
   neml2-inspect input.i
-  neml2-inspect input.i model Models/elasticity/coefficients:='2e5 0.3'"""
+  neml2-inspect input.i model Models/elasticity/coefficients:='2e5 0.3'
+  neml2-inspect input.i driver --compiled
+  neml2-inspect input.i model --compiled --graph"""
 
 
 @guarded
@@ -43,19 +53,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "words", metavar="[MODEL] [OVERRIDE ...]", nargs="*", help="a model's name; overrides"
     )
+    parser.add_argument("--compiled", action="store_true", help="show the kernel of a model or a driver")
+    parser.add_argument("--graph", action="store_true", help="with --compiled: print every operation")
+    parser.add_argument("--source", action="store_true", help="with --compiled: print the C++ of the march")
     parser.add_argument("--json", action="store_true", help="print one line of JSON")
     args = parser.parse_intermixed_args(argv)
     names, overrides = split_overrides(args.words)
     if len(names) > 1:
         parser.error(f"one model at a time, not {listing(names)}; an override has a '='")
+    if (args.graph or args.source) and not args.compiled:
+        parser.error(f"{'--graph' if args.graph else '--source'} needs --compiled")
     try:
         file = open_input(args, overrides)
+        if args.compiled:
+            return _show_kernel(_kernel(file, names), args)
         facts = model_facts(file, names[0]) if names else file_facts(file)
     except (InputError, Failure) as error:
         if not args.json:
             raise
-        print(json.dumps({"retcode": WRONG_INPUT, "error": str(error)}))
-        return WRONG_INPUT
+        code = error.code if isinstance(error, Failure) else WRONG_INPUT
+        print(json.dumps({"retcode": code, "error": str(error)}))
+        return code
     if args.json:
         print(json.dumps({**facts, "retcode": OK}))
     else:
@@ -120,6 +138,53 @@ def _row(model: Model, indent: str) -> Iterator[tuple[str, str, str]]:
         flow = f"solves for {listing(system.unknown_names)}" if system is not None else ""
     yield (indent + model.name, type(model).__name__, flow)
     yield from inside
+
+
+# -------------------------------------------------------------------- the kernel of a model
+
+
+def _kernel(file: InputFile, names: Sequence[str]) -> KernelReport:
+    """The kernel of the model or the driver of that name; without one, of the only driver."""
+    from neml2.compiler.describe import kernel_report
+    from neml2.compiler.lower import Unsupported
+    from neml2.drivers import PrescribedTransient
+
+    drivers = {
+        n: d for n in file.names("Drivers") if isinstance(d := file.get_driver(n), PrescribedTransient)
+    }
+    if not names and len(drivers) != 1:
+        raise Failure(f"--compiled needs the name of a model or a driver: {listing(file.names('Models'))}")
+    name = names[0] if names else next(iter(drivers))
+    if name in drivers and not file.has("Models", name):
+        model = drivers[name].model
+    else:
+        model = file.get_model(name)
+        name = next((n for n, d in drivers.items() if d.model is model), "")
+    try:
+        if name:
+            driver = drivers[name].driver
+            loading = driver.bind(drivers[name].history)
+            state = driver.update.initial_state({**loading.zeros, **loading.initial}, loading.time)
+            shapes = {n: v.sub_batch_shape for n, v in {**loading.forces, **state}.items()}
+            return kernel_report(driver.update, loading.forces, shapes, f"the history of '{name}'")
+        sites = {n: file.settings.sub_batch_shape(n) for n in (*model.input_spec, *model.output_spec)}
+        return kernel_report(model, shapes={n: torch.Size(s) for n, s in sites.items() if s is not None})
+    except Unsupported as error:
+        raise Failure(f"{model} cannot be compiled: {error}", FAILED) from None
+
+
+def _show_kernel(report: KernelReport, args: argparse.Namespace) -> int:
+    if args.json:
+        extra = {"graph": report.graph()} if args.graph else {}
+        extra |= {"source": report.source()} if args.source else {}
+        print(json.dumps({**report.facts(), **extra, "retcode": OK}))
+        return OK
+    print(report)
+    if args.graph:
+        print(f"\n{report.graph()}")
+    if args.source:
+        print(f"\n{report.source()}", end="")
+    return OK
 
 
 # -------------------------------------------------------------------- the whole file

@@ -8,7 +8,7 @@ torch shows it. A quotient is a product with the reciprocal, so that divisions b
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -254,9 +254,44 @@ def evaluate(roots: list[Node], inputs: dict[str, float]) -> list[float]:
     return [values[r.index] for r in roots]
 
 
-def listing(roots: list[Node]) -> str:
-    """The graph as text, one node a line."""
-    return "\n".join(f"%{n.index} = {n!r}" for n in ancestors(roots) if n.op != "const")
+_SIGNS = {"add": "+", "sub": "-", "mul": "*", "div": "/", "lt": "<", "le": "<=", "eq": "=="}
+
+
+def listing(
+    roots: list[Node], names: Mapping[int, str] | None = None, origin: Mapping[int, str] | None = None
+) -> str:
+    """The graph as text, one node a line.
+
+    ``names`` are those of nodes by index, and ``origin`` the models that have given them: what a model
+    computes stands under it.
+    """
+    names, origin = names or {}, origin or {}
+    nodes = [n for n in ancestors(roots) if n.args]
+    owners: list[str] = []
+    owner = "other" if origin else ""
+    for n in reversed(nodes):  # a model names what it has made after all that is needed for it
+        owner = origin.get(n.index, owner)
+        owners.append(owner)
+    lines = []
+    said = ""
+    for n, owner in zip(nodes, reversed(owners), strict=True):
+        if owner != said:
+            lines.append(f"# {owner}")
+            said = owner
+        lines.append(f"{name_of(n, names)} = {_expression(n, names)}")
+    return "\n".join(lines)
+
+
+def name_of(n: Node, names: Mapping[int, str]) -> str:
+    """A constant, the name of an input, the name in ``names``, or ``%`` and the index."""
+    return names.get(n.index, f"%{n.index}") if n.args else repr(n)
+
+
+def _expression(n: Node, names: Mapping[int, str]) -> str:
+    a = [name_of(x, names) for x in n.args]
+    if n.op in _SIGNS:
+        return f"{a[0]} {_SIGNS[n.op]} {a[1]}"
+    return f"{n.op}({', '.join(a)})"
 
 
 def substitute(roots: list[Node], mapping: dict[int, Node]) -> list[Node]:

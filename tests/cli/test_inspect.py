@@ -119,3 +119,62 @@ def test_reference_file_that_is_not_there(tmp_path, capsys):
     assert inspect.main([str(path)]) == 2
     err = capsys.readouterr().err
     assert err.count("\n") == 1 and "gold.pt" in err and f"{path}:127:" in err
+
+
+# ---------------------------------------------------------------------- kernels
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("NEML2_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.mark.parametrize("words", [[], ["driver"], ["model"]])
+def test_kernel_along_the_history_of_the_driver(cache, words, capsys):
+    assert inspect.main([GOOD, *words, "--compiled"]) == 0
+    out = capsys.readouterr().out
+    assert "pivots        chosen with the history of 'driver'" in out
+    assert "  unknowns    7: plastic_strain (6), equivalent_plastic_strain" in out
+    assert f"  source      {cache}" in out and out.count("not built yet") == 2
+    assert not list(cache.iterdir())
+
+
+def test_kernel_of_a_model_without_a_driver(cache, capsys):
+    assert inspect.main([GOOD, "elasticity", "--compiled", "--graph", "--source"]) == 0
+    out = capsys.readouterr().out
+    assert "chosen with values made up, for want of a history" in out
+    assert "# LinearIsotropicElasticity 'elasticity'\n" in out
+    assert "FN void block(const Arguments &a" in out
+
+
+def test_kernel_as_json(cache, capsys):
+    assert inspect.main([GOOD, "driver", "--compiled", "--graph", "--source", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["retcode"] == 0 and found["solves"][0]["name"] == "update"
+    assert "stress_0" in found["graph"] and "block(" in found["source"]
+
+
+@pytest.mark.parametrize("more", [[], ["--json"]])
+def test_a_model_that_cannot_be_compiled(cache, more, capsys):
+    assert inspect.main([GOOD, "model", "--compiled", "Solvers/lu/type:=GMRES", *more]) == 1
+    out, err = capsys.readouterr()
+    text = json.loads(out)["error"] if more else err.strip()
+    assert text.endswith("'model' cannot be compiled: the linear solver of 'update' is not DenseLU")
+
+
+def test_options_that_need_compiled(capsys):
+    assert inspect.main([GOOD, "model", "--graph"]) == 2
+    assert "--graph needs --compiled" in capsys.readouterr().err
+
+
+def test_kernel_of_what_does_not_exist(cache, tmp_path, capsys):
+    assert inspect.main([GOOD, "modle", "--compiled"]) == 2
+    assert "did you mean 'model'?" in capsys.readouterr().err
+    path = tmp_path / "library.i"
+    path.write_text(
+        "[Models]\n  [h]\n    type = LinearIsotropicHardening\n    hardening_modulus = 1\n  []\n[]\n"
+    )
+    assert inspect.main([str(path), "--compiled"]) == 2
+    assert "--compiled needs the name of a model or a driver: h" in capsys.readouterr().err
+    assert inspect.main([str(path), "h", "--compiled"]) == 0

@@ -163,12 +163,31 @@ def test_substitution_folds_anew(graph: Graph) -> None:
     assert replaced[0].is_const(6)
 
 
-def test_the_listing_names_every_operation(graph: Graph) -> None:
+def test_the_listing_has_every_operation(graph: Graph) -> None:
     x = graph.input("x")
-    text = listing([graph.unary("exp", x) + 2.5])
-    assert text.splitlines()[0] == "%0 = x"
-    assert "exp(" in text and "add(" in text and "2.5" in text
-    assert len(text.splitlines()) == 3
+    root = graph.unary("exp", x) + 2.5
+    assert listing([root]) == f"%1 = exp(x)\n%{root.index} = 2.5 + %1"
+
+
+def test_the_listing_uses_names_and_goes_by_models(graph: Graph) -> None:
+    x, y = graph.input("x[0]"), graph.input("y")
+    trial = x * y
+    stress = trial - 1.0
+    rate = graph.unary("sqrt", stress)
+    assert listing(
+        [rate, graph.where(graph.binary("lt", x, y), rate, y)],
+        {stress.index: "stress", rate.index: "rate"},
+        {stress.index: "Law 'a'", rate.index: "Flow 'b'"},
+    ).splitlines() == [
+        "# Law 'a'",
+        f"%{trial.index} = x[0] * y",
+        f"stress = %{trial.index} - 1",
+        "# Flow 'b'",
+        "rate = sqrt(stress)",
+        "# other",
+        f"%{rate.index + 1} = x[0] < y",
+        f"%{rate.index + 2} = where(%{rate.index + 1}, rate, y)",
+    ]
 
 
 def test_values_of_a_missing_input_are_nan(graph: Graph) -> None:
