@@ -44,6 +44,7 @@ from neml2.types import (
 __version__ = "0.1.0"
 
 _LAZY = {  # loaded on first use: they bring in libraries that a script may not need
+    "neml2.compiler.update": ("NativeUpdate",),
     "neml2.drivers": (
         "History",
         "ModelUnitTest",
@@ -72,6 +73,7 @@ _HOME = {name: module for module, names in _LAZY.items() for name in names}
 _SUBMODULES = ("aoti", "cli", "drivers", "es", "hit", "log", "models", "solvers", "types")
 
 if TYPE_CHECKING:
+    from neml2.compiler.update import NativeUpdate
     from neml2.drivers import (
         History,
         ModelUnitTest,
@@ -122,6 +124,7 @@ __all__ = [
     "ModelNonlinearSystem",
     "ModelUnitTest",
     "ModelUnitTestReport",
+    "NativeUpdate",
     "Newton",
     "NewtonWithLineSearch",
     "NonlinearResult",
