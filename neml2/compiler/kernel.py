@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from typing import Any
 
 import torch
@@ -15,6 +16,9 @@ from neml2.compiler.launch import Launcher, flat
 from neml2.compiler.lower import Step, Unsupported, lower
 from neml2.compiler.sample import sample_points
 from neml2.compiler.tangent import tangent
+from neml2.composed import ComposedModel
+from neml2.implicit import ImplicitUpdate
+from neml2.model import Model
 from neml2.solvers.direct import DenseLU
 from neml2.solvers.newton import Newton, NewtonWithLineSearch
 from neml2.step import StateUpdate
@@ -57,11 +61,20 @@ class Kernel:
         self._holders = {n: update.model._owner(n) for n in self.step.parameters}
         self._held_at_first = self._held()
         self._buffers = {n: b.clone() for n, b in update.model.named_buffers()}
+        self._numbers, self._shared = _numbers(update.model), _shared(update.model)
 
     def is_stale(self, shapes: Mapping[str, torch.Size]) -> bool:
-        """Whether a part of the kernel has changed: a solver, a buffer, the size of a table, a sub-batch."""
+        """Whether a part of the kernel has changed.
+
+        It may be a solver, a buffer or a plain attribute of a model, the size of a table, a sub-batch, or two
+        parameters that were one.
+        """
         model = self.update.model
         if shapes != self.shapes or self._held() != self._held_at_first:
+            return True
+        if any(_changed(values.get(name), was) for values, name, was in self._numbers):
+            return True
+        if any(a[n] is not b[m] for a, n, b, m in self._shared):
             return True
         held = self._buffers  # on the device, and with the dtype, of the first run
         return any(not torch.equal(b.to(held[n]), held[n]) for n, b in model.named_buffers())
@@ -137,3 +150,43 @@ class Kernel:
     def like(given: Tensors) -> torch.Tensor:
         """One of the arguments that has the dtype of the run."""
         return next(t for n, t in given.items() if n[:4] != "init")
+
+
+_PLAIN = (bool, int, float, complex, str)
+_DECLARED = {"name", "training", "providers", "variables", "input_spec", "output_spec", "priorities"}
+
+
+def _numbers(model: Model) -> list[tuple[dict[str, Any], str, Any]]:
+    """Attributes of models that are plain numbers, words, lists of them or tensors: where, and a copy."""
+    found: list[tuple[dict[str, Any], str, Any]] = []
+    for m in model.modules():
+        if isinstance(m, ComposedModel | ImplicitUpdate):
+            continue
+        for name, value in vars(m).items():
+            if name.startswith("_") or name in _DECLARED:
+                continue
+            if isinstance(value, torch.Tensor | TensorWrapper):
+                found.append((vars(m), name, value.data.detach().clone()))
+            elif isinstance(value, _PLAIN):
+                found.append((vars(m), name, value))
+            elif isinstance(value, list | tuple) and all(isinstance(v, _PLAIN) for v in value):
+                found.append((vars(m), name, copy(value)))
+    return found
+
+
+def _changed(now: Any, was: Any) -> bool:
+    if isinstance(was, torch.Tensor):
+        return not hasattr(now, "data") or not torch.equal(now.data.to(was), was)
+    return type(now) is not type(was) or now != was
+
+
+def _shared(model: Model) -> list[tuple[dict[str, Any], str, dict[str, Any], str]]:
+    """Places that hold the same parameter, in pairs."""
+    first: dict[int, tuple[dict[str, Any], str]] = {}
+    found = []
+    for m in model.modules():
+        for name, p in m._parameters.items():
+            if p is not None and id(p) in first:
+                found.append((m._parameters, name, *first[id(p)]))
+            first.setdefault(id(p), (m._parameters, name))
+    return found
