@@ -19,6 +19,11 @@ from neml2.compiler.symbolic import SymbolicTensor
 from neml2.solvers.newton import NewtonWithLineSearch
 
 HERE = Path(__file__).parent
+MANY_LINES = 4000  # up to here it pays that the compiler schedules before it allocates registers
+_SCHEDULE = """#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC optimize("schedule-insns,sched-pressure")
+#endif
+"""
 ROUND_OFF = 16 * 2.0**-52  # as the eager Newton: relative to the terms of a residual
 
 
@@ -49,7 +54,9 @@ class Program:
 
     def for_cpu(self, dtype: str = "double") -> str:
         """The whole source for the CPU; ``dtype`` is that of the arrays, arithmetic is in double."""
-        return "\n".join([f"typedef {dtype} T;", _header("vector"), _header("dense"), self.source(), _CPU])
+        source = self.source()
+        schedule = _SCHEDULE if source.count("\n") < MANY_LINES else ""
+        return "\n".join([schedule, f"typedef {dtype} T;", _header("vector"), _header("dense"), source, _CPU])
 
     def for_cuda(self, dtype: str = "double") -> str:
         """The whole source for NVRTC."""
