@@ -174,6 +174,16 @@ def test_another_compiler_is_another_library(cache, tmp_path, monkeypatch):
     assert len(list(cache.glob("*.so"))) == 2
 
 
+def test_another_version_of_the_compiler_is_another_library(cache, tmp_path, monkeypatch):
+    real = build.compiler()[0][0]
+    for version in ("1.0", "2.0"):
+        body = f'[ "$1" = --version ] && echo {version} && exit 0\nexec {real} "$@"'
+        monkeypatch.setenv("CXX", str(script(tmp_path, "mine++", body)))
+        build._version.cache_clear()  # as in another process
+        assert answer(1) == 1
+    assert len(list(cache.glob("*.so"))) == 2
+
+
 def test_a_source_that_does_not_compile(cache):
     with pytest.raises(build.NoCompiler, match="could not compile a kernel: .*error"):
         build.library("int broken( {\n")
