@@ -71,7 +71,12 @@ def compiler() -> tuple[tuple[str, ...], str]:
 
 @lru_cache
 def _version(command: tuple[str, ...]) -> str:
-    return subprocess.run([*command, "--version"], capture_output=True, text=True, check=False).stdout
+    try:
+        return subprocess.run([*command, "--version"], capture_output=True, text=True, check=False).stdout
+    except OSError as error:
+        raise NoCompiler(
+            f"{command[0]} cannot be run: {error.strerror}; name another compiler in CXX"
+        ) from None
 
 
 def cache_directory() -> Path:

@@ -142,10 +142,14 @@ class Native:
     # ------------------------------------------------------------------ with gradients
 
     def _with_gradients(self, tensors: tuple[torch.Tensor, ...]) -> Trajectory | None:
+        from neml2.compiler.build import NoCompiler
         from neml2.compiler.march import Marched
 
         kernel, like = self.kernel, self.like
-        kernel.launcher("adjoint", like).build()
+        try:
+            kernel.launcher("adjoint", like).build()
+        except NoCompiler as error:
+            raise NotNative(str(error)) from None
         report: list[torch.Tensor] = []
         names, starts = tuple(self.given), tuple(self.starts)
         found = Marched.apply(kernel, 1, self.steps, self.points, report, names, starts, *tensors)

@@ -15,8 +15,11 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
+import neml2
 import neml2.compiler.build as build
+from neml2 import log
 
 SOURCE = 'extern "C" int answer() {{ return {}; }}\n'
 SCRIPT = f"""import runpy  # of this file alone: torch is slow to import
@@ -163,6 +166,13 @@ def test_cxx_may_have_arguments(cache, monkeypatch):
 def test_cxx_that_does_not_exist_is_an_error(cache, monkeypatch):
     monkeypatch.setenv("CXX", "no-such-compiler")
     with pytest.raises(build.NoCompiler, match="CXX is 'no-such-compiler', which is not found; "):
+        answer(1)
+
+
+def test_cxx_that_cannot_be_run(cache, tmp_path, monkeypatch):
+    script(tmp_path, "mine++").write_text("no program\n")
+    monkeypatch.setenv("CXX", str(tmp_path / "mine++"))
+    with pytest.raises(build.NoCompiler, match=r"mine\+\+ cannot be run: Exec format error; name another"):
         answer(1)
 
 
@@ -352,9 +362,6 @@ def test_without_any_folder_to_write_to(cache, monkeypatch, tmp_path):
 
 
 def test_runs_go_on_eagerly_where_the_disk_is_full(cache, tmp_path, monkeypatch):
-    import neml2
-    from neml2 import log
-
     file = neml2.load_input(str(Path(__file__).parents[1] / "bad_input" / "good.i"))
     given = file.get_driver("driver")
     real = build.compiler()[0][0]
@@ -373,3 +380,23 @@ def test_runs_go_on_eagerly_where_the_disk_is_full(cache, tmp_path, monkeypatch)
     script(tmp_path, "mine++", f'exec {real} "$@"')  # space again
     again = neml2.TransientDriver(given.model, engine="native").run(given.history)["stress"].data
     assert (again - results[0]).abs().max() < 1e-9
+
+
+def test_gradients_go_on_eagerly_where_there_is_no_space_for_their_kernel(cache, tmp_path, monkeypatch):
+    given = neml2.load_input(str(Path(__file__).parents[1] / "bad_input" / "good.i")).get_driver("driver")
+    real = build.compiler()[0][0]
+    body = f"""[ "$1" = --version ] && exec {real} --version
+for word; do case "$word" in *kernel.cpp) code=$word;; esac; done
+grep -q march_adjoint "$code" && echo No space left on device >&2 && exit 1
+exec {real} "$@\""""
+    monkeypatch.setenv("CXX", str(script(tmp_path, "mine++", body)))
+    monkeypatch.setattr("neml2.drivers.transient._MANY_STEPS", 1)
+    driver = neml2.TransientDriver(given.model, engine="auto")
+    with torch.no_grad():
+        driver.run(given.history)
+    assert len(list(cache.glob("*.so"))) == 1
+    driver.run(given.history)["stress"].data[-1].sum().backward()
+    assert any(p.grad is not None for p in given.model.parameters())
+    driver.engine = "native"
+    with pytest.raises(neml2.drivers.native.NotNative, match=FULL):
+        driver.run(given.history)
