@@ -11,7 +11,8 @@ import torch
 
 import neml2
 from neml2.compiler import build
-from neml2.compiler.describe import example_values, kernel_report
+from neml2.compiler.describe import example_values, kernel_report, report_of
+from neml2.compiler.eliminate import uncondensed
 from neml2.compiler.kernel import Kernel
 from neml2.compiler.lower import Unsupported
 from neml2.step import StateUpdate
@@ -126,3 +127,15 @@ def test_a_model_that_is_not_taken():
     file = neml2.load_input(GOOD, additional_args=["Solvers/lu/type:=GMRES"])
     with pytest.raises(Unsupported, match="the linear solver of 'update' is not DenseLU"):
         kernel_report(file.get_model("model"))
+
+
+def test_a_dense_core(model):
+    update = StateUpdate(model)
+    kernel = Kernel(update, example_values(update, {}), {})
+    kernel.eliminations = [uncondensed(r.unknowns, r.residual) for r in kernel.step.regions]
+    report = report_of(kernel, "all of it")
+    (solve,) = report.solves
+    assert (solve.core, solve.eliminated, solve.pivots, solve.between, solve.torn_between) == (7, 0, 0, 0, 0)
+    assert solve.torn == [*(f"plastic_strain[{c}]" for c in range(6)), "equivalent_plastic_strain"]
+    text = re.sub(r"\s+", " ", str(report))
+    assert "dense core 7 x 7: plastic_strain[0], plastic_strain[1]," in text
