@@ -16,7 +16,7 @@ from neml2.lags import lagged, split
 from neml2.model import Model
 from neml2.points import take, take_data, take_parameters
 from neml2.registry import did_you_mean, listing
-from neml2.solvers.blocks import Factor, LinearSolver, Matrix, joined, parted, wide
+from neml2.solvers.blocks import Factor, LinearSolver, Matrix, Vector, joined, parted, wide
 from neml2.solvers.direct import EverythingDense
 from neml2.solvers.lu import lu
 from neml2.solvers.newton import Newton
@@ -30,7 +30,7 @@ class ImplicitUpdate(Model):
     r"""Solves :math:`r(u, g) = 0` for the unknowns :math:`u` at the given values :math:`g`.
 
     The derivative of the solution is :math:`\partial u/\partial g = -(\partial r/\partial u)^{-1}\,
-    \partial r/\partial g`, for parameters likewise: one linear solve in a backward pass, whatever the number
+    \partial r/\partial g`, for parameters likewise: one factorisation in a backward pass, whatever the number
     of iterations. Derivatives may be taken twice and more. Inputs are the givens, then what the predictor
     needs; an unknown without a predictor is an input too and is its initial guess (zero or the old value
     when left out).
@@ -305,7 +305,7 @@ class _Adjoint:
             packed = _solve(jacobian.dense().transpose(-1, -2), cotangent)
             weights = parted(packed, groups, problem.batch)
         else:
-            weights = self._factor(jacobian).solve_transposed(parted(cotangent, groups, problem.batch))
+            weights = self._solved_transposed(jacobian, parted(cotangent, groups, problem.batch))
         wanted = [i for i, a in enumerate(aliases) if a.requires_grad]
         found = torch.autograd.grad(
             [g for g in graph if g.requires_grad],
@@ -318,6 +318,19 @@ class _Adjoint:
         for i, g in zip(wanted, found, strict=True):
             gradients[i] = g
         return gradients
+
+    def _solved_transposed(self, jacobian: Matrix, right: Vector) -> Vector:
+        """One factorisation; a direct solve is done again for what it has left over.
+
+        Rows of stresses in Pa beside rows of strains can cost the first solve all its digits.
+        """
+        factor = self._factor(jacobian)
+        weights = factor.solve_transposed(right)
+        if not getattr(self.linear_solver, "DIRECT", False):
+            return weights
+        sums = jacobian.transposed().times(weights)
+        change = factor.solve_transposed([c - s for c, s in zip(right, sums, strict=True)])
+        return [w + d for w, d in zip(weights, change, strict=True)]
 
     def _factor(self, jacobian: Matrix) -> Factor:
         return self.linear_solver.factor(jacobian)

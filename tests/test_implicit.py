@@ -349,7 +349,7 @@ def test_initial_guesses_have_no_derivative():
 
 
 @pytest.mark.parametrize("guess", [0.0, 0.999, 50.0])
-def test_backward_is_one_linear_solve_whatever_the_number_of_iterations(guess, monkeypatch):
+def test_backward_is_one_factorisation_whatever_the_number_of_iterations(guess, monkeypatch):
     counted = {"factor": 0, "solve": 0}
 
     def counting(name, function):
@@ -368,7 +368,7 @@ def test_backward_is_one_linear_solve_whatever_the_number_of_iterations(guess, m
     monkeypatch.setattr(direct, "lu", counting("factor", direct.lu))
     monkeypatch.setattr(lu.LU, "_apply", counting("solve", lu.LU._apply))
     x.data.sum().backward()
-    assert counted == {"factor": 1, "solve": 1}
+    assert counted == {"factor": 1, "solve": 2}  # the second for the digits that the first has lost
     assert iterations > 3 and f.data.grad.isfinite().all()
 
 
