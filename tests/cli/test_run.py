@@ -167,16 +167,16 @@ def test_save_as_of_the_input(folder, capsys):
 
 
 def test_interrupt(folder, capsys, monkeypatch):
-    from neml2.drivers.transient import _Run
+    from neml2.drivers.transient import Run
 
-    step = _Run._step
+    step = Run._step
 
     def interrupted(self, k, *args):
         if k == 3:
             raise KeyboardInterrupt
         return step(self, k, *args)
 
-    monkeypatch.setattr(_Run, "_step", interrupted)
+    monkeypatch.setattr(Run, "_step", interrupted)
     assert run.main([GOOD, "-o", "part.h5"]) == 130
     assert capsys.readouterr().err.splitlines() == [
         "interrupted",
@@ -186,9 +186,9 @@ def test_interrupt(folder, capsys, monkeypatch):
 
 
 def test_termination(folder, capsys, monkeypatch):
-    from neml2.drivers.transient import _Run
+    from neml2.drivers.transient import Run
 
-    step = _Run._step
+    step = Run._step
 
     def terminated(self, k, *args):
         if k == 3:
@@ -196,7 +196,7 @@ def test_termination(folder, capsys, monkeypatch):
         return step(self, k, *args)
 
     before = signal.getsignal(signal.SIGTERM)
-    monkeypatch.setattr(_Run, "_step", terminated)
+    monkeypatch.setattr(Run, "_step", terminated)
     assert run.main([GOOD, "-o", "part.h5"]) == 143
     assert capsys.readouterr().err.splitlines() == [
         "terminated",
