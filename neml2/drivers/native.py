@@ -55,7 +55,7 @@ class NativeEngine:
         return Native(run, kernel, run.loading.batch, state, start).result()
 
     def _compiled(self, run: Run, state: Values) -> Kernel:
-        from neml2.compiler.build import NoCompiler
+        from neml2.compiler.build import NoCompiler, compiler
         from neml2.compiler.kernel import Kernel
         from neml2.compiler.lower import Unsupported
 
@@ -67,13 +67,17 @@ class NativeEngine:
         if self.refused is not None and self.refused[0] == key:
             raise NotNative(self.refused[1])
         try:
-            self.kernel = Kernel(self.update, run.loading.forces, shapes)
-            self.kernel.launcher("march", run.loading.time).build()
-        except (Unsupported, NoCompiler) as error:
+            if run.loading.time.device.type == "cpu":
+                compiler()  # before the work of a kernel that nobody could build
+            kernel = Kernel(self.update, run.loading.forces, shapes)
+            kernel.launcher("march", run.loading.time).build()
+        except Unsupported as error:
             self.refused = key, str(error)
-            self.kernel = None
             raise NotNative(str(error)) from None
-        return self.kernel
+        except NoCompiler as error:  # may be put right before the next run
+            raise NotNative(str(error)) from None
+        self.kernel = kernel
+        return kernel
 
     def _check(self, run: Run, state: Values) -> None:
         loading = run.loading
