@@ -24,7 +24,7 @@ class NativeUpdate:
 
     Points that do not converge in the kernel are advanced by the eager update. Results are part of the
     autograd graph; :meth:`tangent` gives derivatives by prescribed values as finite-element hosts want
-    them, and costs about one Newton iteration. The kernel is built by the first call, for its dtype, device
+    them. The kernel is built by the first call, for its dtype, device
     and sub-batches.
 
     Raises :class:`~neml2.compiler.lower.Unsupported` for what the compiler does not take and
