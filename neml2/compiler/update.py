@@ -24,8 +24,7 @@ class NativeUpdate:
 
     Points that do not converge in the kernel are advanced by the eager update. Results are part of the
     autograd graph; :meth:`tangent` gives derivatives by prescribed values as finite-element hosts want
-    them. The kernel is built by the first call, for its dtype, device
-    and sub-batches.
+    them. The kernel is built by the first call, for its dtype, device and sub-batches.
 
     Raises :class:`~neml2.compiler.lower.Unsupported` for what the compiler does not take and
     :class:`~neml2.compiler.build.NoCompiler` where there is no C++ compiler.
@@ -39,8 +38,10 @@ class NativeUpdate:
     def __call__(self, state: Values, forces: Values, old_forces: Values) -> StepResult:
         """Advance by one step; see :class:`~neml2.StateUpdate`. Failure is a status."""
         history, batch = self._history(state, forces, old_forces)
-        kernel = self._compiled(history, state)
         like = self._like(history, state)
+        if batch.numel() == 0:
+            return self._empty(state, batch, like)
+        kernel = self._compiled(history, state)
         given = kernel.arguments(history, state, batch, like)
         points, rows = batch.numel(), self.first + 1
         tensors = tuple(given.values())
@@ -192,6 +193,15 @@ class NativeUpdate:
         return StepResult(
             self.update.next_state(state, typed), typed, status.reshape(batch), iterations.reshape(batch)
         )
+
+    def _empty(self, state: Values, batch: torch.Size, like: torch.Tensor) -> StepResult:
+        """The step of no points, as a process of a parallel host may have none."""
+        outputs = {
+            n: kind._new(like.new_zeros((*batch, *kind.BASE_SHAPE)), 0)
+            for n, kind in self.update.outputs.items()
+        }
+        none = torch.zeros(batch, dtype=torch.int32, device=like.device)
+        return StepResult(self.update.next_state(state, outputs), outputs, none.to(torch.int8), none)
 
     def _rescued(
         self, result: StepResult, failed: torch.Tensor, state: Values, forces: Values, old_forces: Values

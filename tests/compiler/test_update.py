@@ -210,3 +210,12 @@ def test_a_tangent_by_something_else():
     result = native(*arguments)
     with pytest.raises(ValueError, match="'loda' is no prescribed value of .*did you mean 'load'"):
         native.tangent(*arguments, result, "loda")
+
+
+def test_no_points():
+    native = NativeUpdate(decay())
+    none = Scalar(torch.zeros(0, dtype=torch.float64))
+    one = Scalar(torch.ones((), dtype=torch.float64))
+    result = native({"x": none}, {"t": one, "load": none}, {"t": 0.5 * one})
+    assert result.status.shape == (0,) and result.outputs["x"].shape == (0,)
+    assert native({"x": one}, {"t": one, "load": one}, {"t": 0.5 * one}).status.tolist() == 0
