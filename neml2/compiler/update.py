@@ -96,8 +96,15 @@ class NativeUpdate:
                 )
         with torch.no_grad():
             history, batch = self._history(state, forces, old_forces)
-            kernel = self._compiled(history, state)
             like = self._like(history, state)
+            if batch.numel() == 0:
+                update = self.update
+                return {
+                    (o, n): like.new_zeros((*batch, *kind.BASE_SHAPE, *update.forces[n].BASE_SHAPE))
+                    for o, kind in update.outputs.items()
+                    for n in names
+                }
+            kernel = self._compiled(history, state)
             given = kernel.arguments(history, state, batch, like)
             points = batch.numel()
             starts = self._rows(kernel, state, batch, like)

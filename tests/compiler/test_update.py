@@ -216,6 +216,8 @@ def test_no_points():
     native = NativeUpdate(decay())
     none = Scalar(torch.zeros(0, dtype=torch.float64))
     one = Scalar(torch.ones((), dtype=torch.float64))
-    result = native({"x": none}, {"t": one, "load": none}, {"t": 0.5 * one})
+    step = {"x": none}, {"t": one, "load": none}, {"t": 0.5 * one}
+    result = native(*step)
+    assert native.tangent(*step, result, "load")["x", "load"].shape == (0,)
     assert result.status.shape == (0,) and result.outputs["x"].shape == (0,)
     assert native({"x": one}, {"t": one, "load": one}, {"t": 0.5 * one}).status.tolist() == 0
