@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from neml2.drivers.control import Control
 from neml2.errors import MissingVariable
 from neml2.registry import did_you_mean, listing
 from neml2.step import StateUpdate
@@ -38,6 +39,15 @@ class History:
         Prescribed values that do not change, ``(*batch, *sub_batch, *base)`` or a number: they have no
         step axis, and this is the only way to give them.
 
+    control
+        What is prescribed of strain and stress by component, see :class:`Control`; the driver solves for the
+        rest.
+    lengths
+        How many rows count, integers ``(*batch)``, where histories of different lengths are batched together;
+        the rows after that repeat the last one.
+    cycle
+        The number of the cycle of every row, integers ``(n,)``.
+
     Torch tensors and numpy arrays of a symmetric tensor hold the stored (Mandel) components; see
     ``SR2.from_physical``. Numbers, lists and integers follow the dtype of the model, all else keeps its own.
     Tables and arrays with named components are physical; they go through :meth:`from_pandas` and
@@ -54,7 +64,11 @@ class History:
         *,
         initial: Mapping[str, Any] | None = None,
         constant: Mapping[str, Any] | None = None,
+        control: Control | None = None,
+        lengths: torch.Tensor | None = None,
+        cycle: torch.Tensor | None = None,
     ) -> None:
+        self.control, self.lengths, self.cycle = control, lengths, cycle
         self.given_time = time.data if isinstance(time, TensorWrapper) else time
         self.time = as_data(self.given_time, "time")
         self.prescribed = _by_name(prescribed, "prescribed")

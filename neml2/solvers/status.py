@@ -17,6 +17,7 @@ class Status(IntEnum):
     SINGULAR = 3
     FROZEN = 4
     NOT_SOLVED = 5
+    ENDED = 6
 
     @property
     def meaning(self) -> str:
@@ -31,6 +32,7 @@ _MEANINGS = {
     Status.SINGULAR: "the Jacobian became singular",
     Status.FROZEN: "an earlier step failed; the last converged state is kept",
     Status.NOT_SOLVED: "nothing was solved here (the initial state)",
+    Status.ENDED: "the history of the point has ended; its last values are kept",
 }
 
 

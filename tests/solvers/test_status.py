@@ -24,6 +24,7 @@ def test_values_are_part_of_the_file_format():
         ("SINGULAR", 3),
         ("FROZEN", 4),
         ("NOT_SOLVED", 5),
+        ("ENDED", 6),
     ]
     assert all(s.meaning for s in Status)
 
