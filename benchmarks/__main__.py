@@ -95,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--no-limits", action="store_true", help="leave out the hand-written C++")
     add("--no-builds", action="store_true", help="leave out the times to a first result")
     add("--gradient-points", type=int, default=1_000, help="batch of the gradients; 0 leaves them out")
-    add("--seconds", type=float, default=5.0, help="repeat a run for about this long, at most 25 times")
+    add("--seconds", type=float, default=5.0, help="repeat a run for about this long, in at most 25 turns")
     add("--longest", type=float, default=60.0, help="leave out runs that would take longer, in seconds")
     add("--memory", type=float, default=8.0, help="leave out cases with larger results, in GB")
     add("--out", type=Path, help="CSV file to append to")

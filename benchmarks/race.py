@@ -11,7 +11,8 @@ from typing import Protocol
 import torch
 
 AGREE = 1e-5  # of the stress of a point; the peer's tolerance alone moves its results by up to 2.4e-6
-MOST = 25  # repetitions
+MOST = 25  # turns
+TURN = 0.2  # seconds; the first run of a turn meets caches that the other engines have filled
 
 
 class Engine(Protocol):
@@ -28,7 +29,7 @@ class Engine(Protocol):
 
 @dataclass
 class Result:
-    """What came of an engine: the median of its times, or the reason why there is none."""
+    """What came of an engine: the median of the times of all its runs, or the reason why there is none."""
 
     build_s: float | None = None
     run_s: float | None = None
@@ -64,25 +65,27 @@ def race(makers: Mapping[str, Callable[[], Engine]], seconds: float) -> dict[str
     results = {name: Result() for name in makers}
     ready: dict[str, Engine] = {}
     times: dict[str, list[float]] = {}
+    lasted: dict[str, list[float]] = {}  # turns
     for name, make in makers.items():
         try:
             ready[name] = make()
             results[name].build_s = ready[name].build_s
-            times[name] = []
+            times[name], lasted[name] = [], []
         except Exception as error:  # an engine that refuses a case is a row with the reason
             results[name].note = reason(error)
     running = list(ready)
     while running:
         for name in list(running):
-            done = times[name]
             try:
-                done.append(ready[name].run())
+                turn = _turn(ready[name])
             except Exception as error:
                 results[name].note = reason(error)
-                done.clear()
+                times[name].clear()
                 running.remove(name)
                 continue
-            if len(done) >= MOST or sum(done) + done[-1] > seconds:
+            times[name] += turn
+            lasted[name].append(sum(turn))
+            if len(lasted[name]) >= MOST or sum(lasted[name]) + lasted[name][-1] > seconds:
                 running.remove(name)
     stresses: dict[str, torch.Tensor] = {}
     for name, engine in ready.items():
@@ -94,6 +97,16 @@ def race(makers: Mapping[str, Callable[[], Engine]], seconds: float) -> dict[str
         engine.close()
     _compare(stresses, results)
     return results
+
+
+def _turn(engine: Engine) -> list[float]:
+    """The times of runs in a row, as many as last ``TURN``, and at least one."""
+    times = [engine.run()]
+    total = times[0]
+    while total < TURN:
+        times.append(engine.run())
+        total += times[-1]
+    return times
 
 
 def deviation(stress: torch.Tensor, reference: torch.Tensor) -> float:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from benchmarks.race import MOST, Forecast, deviation, race
+from benchmarks.race import MOST, TURN, Forecast, deviation, race
 
 STRESS = torch.tensor([[3.0, 4.0, 0, 0, 0, 0], [0.1, 0, 0, 0, 0, 0]])
 
@@ -36,8 +36,18 @@ def test_engines_take_turns():
 
 
 def test_a_slow_engine_runs_once_and_a_fast_one_not_for_ever():
-    results = race({"slow": lambda: Fake([], "slow", 9.0), "fast": lambda: Fake([], "fast", 1e-3)}, 4.0)
-    assert results["slow"].repetitions == 1 and results["fast"].repetitions == MOST
+    results = race({"slow": lambda: Fake([], "slow", 9.0), "fast": lambda: Fake([], "fast", TURN)}, 1e3)
+    assert results["slow"].repetitions == MOST and results["fast"].repetitions == MOST
+    results = race({"slow": lambda: Fake([], "slow", 9.0), "fast": lambda: Fake([], "fast", TURN)}, 4.1)
+    assert results["slow"].repetitions == 1 and results["fast"].repetitions == 20
+
+
+def test_a_turn_of_a_short_run_has_many():
+    log = []
+    makers = {"short": lambda: Fake(log, "s", TURN / 4), "long": lambda: Fake(log, "l", 3 * TURN)}
+    results = race(makers, seconds=3 * TURN)
+    assert log == [*"ssss", "l", *"ssss", *"ssss", "s closed", "l closed"]
+    assert results["short"].repetitions == 12 and results["long"].repetitions == 1
 
 
 def test_reasons_are_kept():
