@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1] / "neml2"
 LAYERS = [  # a module may import from its own layer and from those above it in this list
-    {"types", "fields", "lags", "errors", "aoti", "compat"},
+    {"types", "fields", "lags", "errors", "html", "aoti", "compat"},
     {"registry", "log"},
     {"context", "values", "binding", "derivatives", "parameters", "model"},
     {"composed", "solvers"},
