@@ -134,10 +134,13 @@ class StateUpdate:
         old_forces: Mapping[str, TensorWrapper],
         substeps: int = 0,
         points: torch.Tensor | None = None,
+        batch: torch.Size | None = None,
     ) -> StepResult:
         """Advance by one step; failure is a status. With ``substeps`` the increments of failing points are
         cut into at most ``2**substeps`` pieces, over which all forces vary linearly. With ``points``,
         indices into the flattened batch, only those are advanced, and the result has them as its batch.
+        With ``batch`` as well the values are those of the points already, and the indices are into that
+        batch of the model's parameters.
         """
         values = self._inputs(state, forces, old_forces)
         context = Context(solves=[])
@@ -145,10 +148,11 @@ class StateUpdate:
             lagged(n, 1): v for n, v in old_forces.items() if n in values and lagged(n, 1) not in values
         }
         if points is not None:
-            everyone = self.model.batch_shape(values)
+            everyone = self.model.batch_shape(values) if batch is None else batch
             context = take_parameters(self.model, context, everyone, points)
-            values, unread = take_all(values, everyone, points), take_all(unread, everyone, points)
-            state = take_all(state, everyone, points)
+            if batch is None:
+                values, unread = take_all(values, everyone, points), take_all(unread, everyone, points)
+                state = take_all(state, everyone, points)
         outcome = self._evaluate(values, context)
         if substeps and bool((outcome.status != Status.CONVERGED).any()):
             outcome = self._cut({**values, **unread}, context, outcome, substeps)

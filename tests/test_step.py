@@ -155,3 +155,17 @@ def test_a_state_that_lacks_its_sites_is_named():
         update.initial_outputs(state, forces(0.0))
     given = update.initial_state({"x": Scalar(torch.ones(3, dtype=F64), 1)}, torch.zeros((), dtype=F64))
     assert float(update.initial_outputs(given, forces(0.0))["total"].data.detach()) == 3.0
+
+
+def test_some_points_given_by_themselves():
+    """Values of two points of four, and the parameters of the batch that they are from."""
+    update = StateUpdate(model(c=torch.tensor([1.0, 2.0, 3.0, 4.0], dtype=F64)))
+    state = {"x": scalar(1.0, 0.5, 0.3, 0.8)}
+    points = torch.tensor([3, 1])
+    among = update(state, forces(1.0), forces(0.0), points=points)
+    part = {"x": Scalar(state["x"].data[points])}
+    alone = update(part, forces(1.0), forces(0.0), points=points, batch=torch.Size((4,)))
+    assert torch.equal(alone.outputs["x"].data, among.outputs["x"].data)
+    assert torch.equal(
+        alone.outputs["x"].data, update(state, forces(1.0), forces(0.0)).outputs["x"].data[points]
+    )

@@ -120,16 +120,26 @@ class Kernel:
 
     # ------------------------------------------------------------------ tensors in the order of the kernels
 
-    def arguments(self, forces: Values, state: Values, batch: torch.Size, like: torch.Tensor) -> Tensors:
+    def arguments(
+        self,
+        forces: Values,
+        state: Values,
+        batch: torch.Size,
+        like: torch.Tensor,
+        chosen: tuple[torch.Size, torch.Tensor] | None = None,
+    ) -> Tensors:
         """What the kernels read, flattened to ``([steps,] points or 1, size)``, still in the autograd graph.
 
         ``forces`` are whole histories ``(steps, ...)``, ``state`` the one before the first step, ``like`` has
-        the dtype and device of the run.
+        the dtype and device of the run. Where the values are those of some points, ``chosen`` has the batch
+        of the parameters and the indices of the points in it.
         """
         found: Tensors = {}
+        everyone, points = (batch, None) if chosen is None else chosen
         for name, t in self.step.parameters.items():
             p, rank = self._parameter(name)
-            found[f"par_{name}"] = flat(p, 0, rank, batch, t.nodes.size)
+            data = flat(p, 0, rank, everyone, t.nodes.size)
+            found[f"par_{name}"] = data if points is None or len(data) == 1 else data[points]
         for name, size in self.forces.items():
             v = forces[name]
             found[f"force_{name}"] = flat(v.data, 1, len(v.dynamic_batch_shape) - 1, batch, size)

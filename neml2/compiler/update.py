@@ -12,6 +12,7 @@ from neml2.compiler.march import Marched, run_march, run_tangent
 from neml2.errors import MissingVariable
 from neml2.lags import lagged
 from neml2.model import Model
+from neml2.points import take_all
 from neml2.registry import did_you_mean, listing
 from neml2.step import StateUpdate, StepResult
 from neml2.types import TensorWrapper
@@ -35,14 +36,37 @@ class NativeUpdate:
         self.kernel: Kernel | None = None
         self.first = max([1, *self.update.depth.values()])  # rows of old values
 
-    def __call__(self, state: Values, forces: Values, old_forces: Values) -> StepResult:
-        """Advance by one step; see :class:`~neml2.StateUpdate`. Failure is a status."""
-        history, batch = self._history(state, forces, old_forces)
+    def __call__(
+        self,
+        state: Values,
+        forces: Values,
+        old_forces: Values,
+        points: torch.Tensor | None = None,
+        batch: torch.Size | None = None,
+    ) -> StepResult:
+        """Advance by one step; see :class:`~neml2.StateUpdate`. Failure is a status.
+
+        With ``points`` and ``batch`` the values are those of some points, and ``points`` are their indices in
+        the flattened ``batch`` of the model's parameters.
+        """
+        if (points is None) != (batch is None):
+            raise ValueError("NativeUpdate takes points together with the batch that they are counted in")
+        chosen = None if points is None or batch is None else (batch, points)
+        return self._step(state, forces, old_forces, chosen)
+
+    def _step(
+        self,
+        state: Values,
+        forces: Values,
+        old_forces: Values,
+        chosen: tuple[torch.Size, torch.Tensor] | None,
+    ) -> StepResult:
+        history, batch = self._history(state, forces, old_forces, chosen)
         like = self._like(history, state)
         if batch.numel() == 0:
             return self._empty(state, batch, like)
         kernel = self._compiled(history, state)
-        given = kernel.arguments(history, state, batch, like)
+        given = kernel.arguments(history, state, batch, like, chosen)
         points, rows = batch.numel(), self.first + 1
         tensors = tuple(given.values())
         if torch.is_grad_enabled() and any(t.requires_grad for t in tensors):
@@ -54,13 +78,14 @@ class NativeUpdate:
                 *starts.values(),
             )
             if bool(report[0].any()):
-                return self.update(state, forces, old_forces)
+                everyone, index = chosen or (None, None)
+                return self.update(state, forces, old_forces, points=index, batch=everyone)
             outputs = {n: t[-1] for n, t in zip(kernel.sizes, made, strict=True)}
             return self._result(state, outputs, report[1][-1], report[2][-1], batch)
         outputs, status, iterations, stopped = self._advance(kernel, given, points)
         result = self._result(state, outputs, status, iterations, batch)
         if bool(stopped.any()):
-            return self._rescued(result, stopped > 0, state, forces, old_forces)
+            return self._rescued(result, stopped > 0, state, forces, old_forces, chosen)
         return result
 
     def _advance(
@@ -132,7 +157,11 @@ class NativeUpdate:
     # ------------------------------------------------------------------ values as short histories
 
     def _history(
-        self, state: Values, forces: Values, old: Values
+        self,
+        state: Values,
+        forces: Values,
+        old: Values,
+        chosen: tuple[torch.Size, torch.Tensor] | None = None,
     ) -> tuple[dict[str, TensorWrapper], torch.Size]:
         """Forces with their old values before them, ``(first + 1, ...)``, and the batch of everything."""
         update = self.update
@@ -149,6 +178,8 @@ class NativeUpdate:
             sub = max(v.sub_batch_ndim for v in rows)
             data = [v.data for v in reversed(rows)]
             found[n] = kind._new(torch.stack(torch.broadcast_tensors(*data)), sub)
+        if chosen is not None:
+            return found, torch.Size((len(chosen[1]),))
         at_end = {n: type(v)._new(v.data[-1], v.sub_batch_ndim) for n, v in found.items()}
         shapes = [v.dynamic_batch_shape for v in state.values()]
         return found, torch.broadcast_shapes(update.model.batch_shape(at_end), *shapes)
@@ -211,12 +242,22 @@ class NativeUpdate:
         return StepResult(self.update.next_state(state, outputs), outputs, none.to(torch.int8), none)
 
     def _rescued(
-        self, result: StepResult, failed: torch.Tensor, state: Values, forces: Values, old_forces: Values
+        self,
+        result: StepResult,
+        failed: torch.Tensor,
+        state: Values,
+        forces: Values,
+        old_forces: Values,
+        chosen: tuple[torch.Size, torch.Tensor] | None = None,
     ) -> StepResult:
         """``result`` with the points that failed advanced by the eager update."""
         index = failed.nonzero().squeeze(-1)
         batch = torch.Size(result.status.shape)
-        again = self.update(state, forces, old_forces, points=index if batch else None)
+        if chosen is None:
+            again = self.update(state, forces, old_forces, points=index if batch else None)
+        else:
+            part = [take_all(values, batch, index) for values in (state, forces, old_forces)]
+            again = self.update(*part, points=chosen[1][index], batch=chosen[0])
         status, iterations = result.status.reshape(-1), result.iterations.reshape(-1)
         status[index] = again.status.expand(index.shape).to(status.dtype)
         iterations[index] = again.iterations.expand(index.shape)

@@ -221,3 +221,20 @@ def test_no_points():
     assert native.tangent(*step, result, "load")["x", "load"].shape == (0,)
     assert result.status.shape == (0,) and result.outputs["x"].shape == (0,)
     assert native({"x": one}, {"t": one, "load": one}, {"t": 0.5 * one}).status.tolist() == 0
+
+
+def test_some_points_with_the_parameters_of_a_batch():
+    """Two points of four, one of which has to be rescued by the eager update."""
+    update = NativeUpdate(snap(g=torch.tensor([1.0, 2.0, 3.0, 1.5], dtype=torch.float64)))
+    load = torch.tensor([0.05, 0.04, 0.03, 0.9], dtype=torch.float64)
+    zero = Scalar(torch.zeros(4, dtype=torch.float64))
+    forces = {"load": Scalar(load), "bad": zero}
+    whole = update({"x": zero}, forces, {})
+    points = torch.tensor([3, 1])
+    part = {n: Scalar(v.data[points]) for n, v in forces.items()}
+    start = {"x": Scalar(zero.data[points])}
+    alone = update(start, part, {}, points=points, batch=torch.Size((4,)))
+    assert alone.status.tolist() == whole.status[points].tolist() and int(alone.status[0]) != 0
+    assert torch.equal(alone.outputs["x"].data[1], whole.outputs["x"].data[1])
+    with pytest.raises(ValueError, match="points together with the batch"):
+        update(start, part, {}, points=points)
