@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
+from neml2.types import R2, SR2
 
-@dataclass(frozen=True)
+LABELS: dict[int, tuple[str, ...]] = {6: SR2.COMPONENTS, 9: R2.COMPONENTS}
+
+
+@dataclass(frozen=True, eq=False)
 class Control:
     r"""One linear condition on stress and strain for every component and every row of a history.
 
@@ -21,7 +27,8 @@ class Control:
     stress_weight, strain_weight, target, carry
         :math:`a, b, c, w` of every row, ``(n, *batch, m)``, for physical tensor components: ``m = 6`` (xx,
         yy, zz, yz, xz, xy; shear strains are tensor components, half the engineering ones) for a symmetric
-        strain, ``m = 9`` (xx, xy, xz, yx, ...) for a deformation gradient.
+        strain, ``m = 9`` (xx, xy, xz, yx, ...) for a deformation gradient. A batch axis along which one of
+        them does not vary may be 1.
     anchor
         The row at which the carried value is taken, integers ``(n,)``; smaller than the row itself.
     """
@@ -32,7 +39,37 @@ class Control:
     carry: torch.Tensor
     anchor: torch.Tensor
 
+    def __len__(self) -> int:
+        return self.target.shape[0]
+
     @property
     def components(self) -> int:
         """6 for a symmetric strain, 9 for a deformation gradient."""
         return self.target.shape[-1]
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The names of the components, in their order."""
+        return LABELS[self.components]
+
+    @property
+    def strain_name(self) -> str:
+        """``"strain"``, or ``"deformation_gradient"`` for nine components."""
+        return "strain" if self.components == 6 else "deformation_gradient"
+
+    @property
+    def batch(self) -> torch.Size:
+        """The batch that the conditions have together."""
+        return torch.broadcast_shapes(*(v.shape[1:-1] for v in self.arrays().values()))
+
+    def arrays(self) -> dict[str, torch.Tensor]:
+        """The four arrays of numbers by name, without the anchors."""
+        return {n: getattr(self, n) for n in ("stress_weight", "strain_weight", "target", "carry")}
+
+    def map(self, change: Callable[[torch.Tensor], torch.Tensor]) -> Control:
+        """The same anchors with every other array ``x`` replaced by ``change(x)``."""
+        return Control(**{n: change(v) for n, v in self.arrays().items()}, anchor=self.anchor)
+
+    def to(self, *args: Any, **kwargs: Any) -> Control:
+        """As :meth:`torch.Tensor.to`, for all arrays; the anchors stay integers on the CPU."""
+        return self.map(lambda x: x.to(*args, **kwargs))

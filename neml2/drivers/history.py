@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import xarray
 
     from neml2.drivers.binding import Loading
+    from neml2.drivers.segments import Segment, Stretch
     from neml2.hit.settings import Settings
 
 Values = dict[str, TensorWrapper]
@@ -47,6 +48,8 @@ class History:
         the rows after that repeat the last one.
     cycle
         The number of the cycle of every row, integers ``(n,)``.
+    segments
+        Which rows belong together, and what may end them early.
 
     Torch tensors and numpy arrays of a symmetric tensor hold the stored (Mandel) components; see
     ``SR2.from_physical``. Numbers, lists and integers follow the dtype of the model, all else keeps its own.
@@ -67,8 +70,10 @@ class History:
         control: Control | None = None,
         lengths: torch.Tensor | None = None,
         cycle: torch.Tensor | None = None,
+        segments: Iterable[Stretch] = (),
     ) -> None:
         self.control, self.lengths, self.cycle = control, lengths, cycle
+        self.segments = tuple(segments)
         self.given_time = time.data if isinstance(time, TensorWrapper) else time
         self.time = as_data(self.given_time, "time")
         self.prescribed = _by_name(prescribed, "prescribed")
@@ -77,7 +82,7 @@ class History:
         for name in self.prescribed:
             if name in self.constant:
                 raise ValueError(f"'{name}' is given both in prescribed and in constant; keep one of them")
-        check_time(self.time)
+        check_time(self.time, lengths)
 
     def __len__(self) -> int:
         return self.time.shape[0]
@@ -96,6 +101,26 @@ class History:
                 f" (got {listing(values)})"
             )
         return cls(values[time], {n: v for n, v in values.items() if n != time})
+
+    @classmethod
+    def from_segments(
+        cls,
+        segments: Iterable[Segment],
+        *,
+        start: Mapping[str, Any] | None = None,
+        initial: Mapping[str, Any] | None = None,
+        constant: Mapping[str, Any] | None = None,
+    ) -> History:
+        """The history of a test: its :class:`Segment` one after the other, from time 0.
+
+        ``start`` gives values before the first segment by name: of forces (``{"T": 300.0}``) that segments
+        move, and of components (``{"stress.xx": 10.0}``) where they are not those of a material at rest.
+        Numbers and tensors ``(*batch)`` anywhere make a batch; batched durations give every point a clock of
+        its own. Raises :class:`ValueError` for combinations that cannot be.
+        """
+        from neml2.drivers.compose import compose
+
+        return compose(segments, start=start, initial=initial, constant=constant)
 
     @classmethod
     def from_pandas(
@@ -157,7 +182,16 @@ class History:
         constant = {
             n: v if isinstance(v, int | float) else moved({n: v})[n] for n, v in self.constant.items()
         }
-        return History(time, moved(self.prescribed), initial=moved(self.initial), constant=constant)
+        return History(
+            time,
+            moved(self.prescribed),
+            initial=moved(self.initial),
+            constant=constant,
+            control=self.control and self.control.to(*args, **kwargs),
+            lengths=self.lengths,
+            cycle=self.cycle,
+            segments=self.segments,
+        )
 
     def bind(self, update: StateUpdate, time: str = "t", settings: Settings | None = None) -> Loading:
         """The history as typed values for ``update``, checked.
@@ -217,8 +251,8 @@ def _by_name(values: Any, what: str) -> dict[str, Any]:
     return dict(values or {})
 
 
-def check_time(time: torch.Tensor) -> None:
-    """:class:`ValueError` unless the time is finite and increases from step to step."""
+def check_time(time: torch.Tensor, lengths: torch.Tensor | None = None) -> None:
+    """:class:`ValueError` unless the time is finite and increases from step to step, in rows that count."""
     if time.ndim == 0 or time.shape[0] == 0:
         raise ValueError(
             f"the time has shape {tuple(time.shape)}; give the time of every step, (n,) or (n, *batch)"
@@ -227,7 +261,11 @@ def check_time(time: torch.Tensor) -> None:
     if len(broken):
         i = tuple(broken[0].tolist())
         raise ValueError(f"the time is {float(time[i]):g} at step {i[0]}{point(i[1:])}; it must be finite")
-    stuck = (time[1:] <= time[:-1]).nonzero()
+    stuck = time[1:] <= time[:-1]
+    if lengths is not None:
+        row = torch.arange(1, len(time)).reshape(-1, *(1,) * lengths.ndim)
+        stuck = stuck & (row < lengths)
+    stuck = stuck.nonzero()
     if len(stuck):
         i = tuple(stuck[0].tolist())
         before, after = float(time[i]), float(time[(i[0] + 1, *i[1:])])
