@@ -3,6 +3,7 @@
 from neml2.models.common import (
     algebra,
     conditions,
+    control,
     copies,
     interpolation,
     reductions,
@@ -14,6 +15,7 @@ from neml2.models.common import (
 __all__ = [
     "algebra",
     "conditions",
+    "control",
     "copies",
     "interpolation",
     "reductions",
