@@ -29,7 +29,8 @@ class Loading:
 
     ``forces`` are typed, ``(n, *batch, *sub_batch, *base)``; ``initial`` has no step axis. ``zeros`` are the
     initial values of states that are not given but have a declared sub-batch shape. ``batch`` is that of the
-    history and of the model's parameters.
+    history and of the model's parameters. ``lengths``, integers ``(*batch)``, says how many rows count where
+    that is not the same for all points.
     """
 
     time: torch.Tensor
@@ -37,6 +38,7 @@ class Loading:
     initial: Values
     zeros: Values
     batch: torch.Size
+    lengths: torch.Tensor | None = None
 
     def __len__(self) -> int:
         return self.time.shape[0]
@@ -59,7 +61,7 @@ class Binding:
         self.like = self._working_type()
         time = self._loose(h.given_time, "time")
         time = time if isinstance(time, torch.Tensor) else as_data(time, "time")
-        check_time(time)
+        check_time(time, h.lengths)
         forces = {n: self._force(n, v) for n, v in h.prescribed.items()}
         forces |= {n: self._constant(n, v) for n, v in h.constant.items()}
         kinds = {**update.outputs, **update.states, **update.guesses}
@@ -81,7 +83,7 @@ class Binding:
             _check_finite(v, n, 1, time)
         for n, v in initial.items():
             _check_finite(v, n, 0, time)
-        return Loading(time, forces, initial, zeros, batch)
+        return Loading(time, forces, initial, zeros, batch, h.lengths)
 
     # ------------------------------------------------------------------ names
 
@@ -249,6 +251,8 @@ class Binding:
         shapes = {f"'{n}'": v.dynamic_batch_shape[1:] for n, v in forces.items()}
         shapes.setdefault("the time", time.shape[1:])
         shapes |= {f"initial '{n}'": v.dynamic_batch_shape for n, v in initial.items()}
+        if self.history.lengths is not None:
+            shapes["the lengths"] = self.history.lengths.shape
         for prefix, module in self.update.model.named_modules():
             if isinstance(module, Model):
                 for attr, kind in module._kinds.items():

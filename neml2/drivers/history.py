@@ -193,6 +193,12 @@ class History:
             segments=self.segments,
         )
 
+    def replace(self, **changes: Any) -> History:
+        """The same history with other arguments, named as those of the constructor."""
+        names = ("prescribed", "initial", "constant", "control", "lengths", "cycle", "segments")
+        given = {n: getattr(self, n) for n in names}
+        return History(**{"time": self.given_time, **given, **changes})
+
     def bind(self, update: StateUpdate, time: str = "t", settings: Settings | None = None) -> Loading:
         """The history as typed values for ``update``, checked.
 

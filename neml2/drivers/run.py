@@ -1,0 +1,157 @@
+"""What a run is asked to do, for the engines that do it."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import torch
+
+from neml2.drivers.aim import NAMES, TARGET, Aim
+from neml2.drivers.binding import Loading
+from neml2.drivers.interrupts import Patience
+from neml2.drivers.trajectory import Origin, Trajectory
+from neml2.errors import ConvergenceError
+from neml2.lags import lagged
+from neml2.solvers.status import Status
+from neml2.step import StateUpdate, StepResult
+from neml2.types import TensorWrapper
+
+Values = dict[str, TensorWrapper]
+_QUIET_SECONDS = 2.0  # runs shorter than this show no progress bar
+
+
+class March(Protocol):
+    """An engine at work: it advances all points, row by row.
+
+    ``row`` is the last row that is done, -1 before the initial state. A failure or an interruption carries
+    the rows of the block that were done as its ``trajectory``, and leaves the march at the last of them.
+    """
+
+    row: int
+
+    def advance(self, last: int) -> Trajectory:
+        """The rows after ``row`` up to ``last - 1``."""
+
+    def checkpoint(self) -> dict[str, torch.Tensor]:
+        """Everything that the next row depends on, by name."""
+
+    def restore(self, row: int, found: Mapping[str, torch.Tensor]) -> None:
+        """Go on after ``row``, from a checkpoint taken there."""
+
+
+@dataclass
+class Run:
+    """One run: the update, its loading, and what to do about failures.
+
+    ``ways`` are those of ``on_failure``; ``at_once`` is how many points the eager engine may advance together
+    (``None``: all).
+    """
+
+    update: StateUpdate
+    loading: Loading
+    ways: tuple[str, ...]
+    max_substeps: int
+    time_name: str
+    origin: Origin
+    aim: Aim | None = None
+    at_once: int | None = None
+    patience: Patience = field(default_factory=Patience)
+    bar: Any = None
+
+    @property
+    def levels(self) -> int:
+        """How many times an increment may be halved."""
+        return self.max_substeps if "substep" in self.ways else 0
+
+    def initial(self) -> tuple[Values, Values]:
+        """The state and the outputs before the first step."""
+        update, loading = self.update, self.loading
+        state = update.initial_state({**loading.zeros, **loading.initial}, loading.time)
+        start = {**update.initial_outputs(state, loading.at(0))}
+        return state, start | {n: v for n, v in loading.initial.items() if n in start}
+
+    def forces(self, k: int, anchored: Mapping[str, TensorWrapper]) -> Values:
+        """The prescribed values at row ``k``; ``anchored`` are stress and strain where its control began."""
+        forces = self.loading.at(k)
+        if self.aim is not None and self.aim.moving[k]:
+            forces[TARGET] = self.aim.target(k, anchored)
+        return forces
+
+    def old_forces(self, k: int, last: Mapping[str, TensorWrapper]) -> Values:
+        """Those of the rows before row ``k``; ``last`` are the outputs of the last one."""
+        update, loading, old = self.update, self.loading, {}
+        for n in update.forces:
+            for lag in range(max(update.depth.get(n, 1), 1)):
+                row = loading.at(max(k - 1 - lag, 0))
+                if n in row:
+                    old[lagged(n, lag)] = row[n]
+        return old if self.aim is None else old | self.aim.before(k, last)
+
+    def block(
+        self,
+        first: int,
+        outputs: Values,
+        status: torch.Tensor,
+        iterations: torch.Tensor,
+    ) -> Trajectory:
+        """The rows from ``first`` on as a trajectory; ``status`` and ``iterations`` have the whole batch."""
+        loading, rows = self.loading, slice(first, first + len(status))
+        forces = {n: v for n, v in loading.forces.items() if n not in NAMES}
+        return Trajectory(
+            time=loading.time[rows],
+            status=status,
+            iterations=iterations,
+            outputs=outputs,
+            forces={n: type(v)._new(v.data[rows], v.sub_batch_ndim) for n, v in forces.items()},
+            time_name=self.time_name,
+            origin=self.origin,
+        )
+
+    def error(self, k: int, result: StepResult) -> ConvergenceError:
+        """The failure of a step."""
+        times = self.loading.time[k].detach()
+        if times.ndim:
+            times = times.expand(torch.broadcast_shapes(times.shape, result.status.shape))
+            failed = (result.status != Status.CONVERGED).expand(times.shape)
+            times = times[failed][:1].reshape(())
+        if self.levels:
+            remedy = (
+                f"{2**self.levels} substeps did not help; try a smaller increment, or ('substep', 'freeze')"
+            )
+        else:
+            remedy = "try on_failure='substep', 'freeze' or a smaller increment"
+        error = ConvergenceError(
+            f"step {k} of {len(self.loading) - 1} (t = {float(times):g}): {result.describe_failure()};"
+            f" {remedy}",
+            result.solutions[-1] if result.solutions else None,
+        )
+        error.step, error.status = k, result.status
+        return error
+
+    def tick(self, rows: int = 1) -> None:
+        """Some rows are done: a held-back Ctrl-C takes effect here."""
+        if self.bar is not None:
+            self.bar.update(rows)
+        self.patience.check()
+
+    @contextlib.contextmanager
+    def showing(self, wanted: bool | None) -> Iterator[None]:
+        """A progress bar over the steps, always, never, or (``None``) in long runs at a terminal."""
+        if wanted is False or (wanted is None and not sys.stderr.isatty()):
+            yield
+            return
+        from tqdm import tqdm
+
+        with tqdm(
+            desc="steps",
+            unit="step",
+            total=len(self.loading) - 1,
+            delay=0.0 if wanted else _QUIET_SECONDS,
+            leave=bool(wanted),
+            file=sys.stderr,
+        ) as self.bar:
+            yield
