@@ -45,6 +45,7 @@ __version__ = "0.1.0"
 
 _LAZY = {  # loaded on first use: they bring in libraries that a script may not need
     "neml2.compiler.update": ("NativeUpdate",),
+    "neml2.data": ("CrystalGeometry", "CubicCrystal", "cubic_symmetry_operators"),
     "neml2.drivers": (
         "History",
         "ModelUnitTest",
@@ -65,15 +66,35 @@ _LAZY = {  # loaded on first use: they bring in libraries that a script may not 
         "SparseVector",
     ),
     "neml2.hit": ("InputError", "load_input", "load_model", "load_nonlinear_system", "load_string"),
+    "neml2.models": (  # the only leaves that scripts written for NEML2 find at the top
+        "CrystalPlasticityDeformationGradientPredictor",
+        "CrystalPlasticityStrainPredictor",
+        "DislocationObstacleStrengthMap",
+        "ElasticStrainRate",
+        "FixOrientation",
+        "LinearSingleSlipHardeningRule",
+        "OrientationRate",
+        "PerSlipForestDislocationEvolution",
+        "PlasticDeformationRate",
+        "PlasticSpatialVelocityGradient",
+        "PlasticVorticity",
+        "PowerLawSlipRule",
+        "ResolvedShear",
+        "SingleSlipStrengthMap",
+        "SlipSystemElasticInteraction",
+        "SumSlipRates",
+        "VoceSingleSlipHardeningRule",
+    ),
     "neml2.predictors": ("ConstantExtrapolationPredictor", "LinearExtrapolationPredictor"),
     "neml2.solvers.schur": ("SchurComplement",),
     "neml2.solvers.krylov": ("GMRES", "BiCGStab"),
 }
 _HOME = {name: module for module, names in _LAZY.items() for name in names}
-_SUBMODULES = ("aoti", "cli", "drivers", "es", "hit", "log", "models", "solvers", "types")
+_SUBMODULES = ("aoti", "cli", "data", "drivers", "es", "hit", "log", "models", "ops", "solvers", "types")
 
 if TYPE_CHECKING:
     from neml2.compiler.update import NativeUpdate
+    from neml2.data import CrystalGeometry, CubicCrystal, cubic_symmetry_operators
     from neml2.drivers import (
         History,
         ModelUnitTest,
@@ -108,6 +129,8 @@ __all__ = [
     "ComposedModel",
     "ConstantExtrapolationPredictor",
     "ConvergenceError",
+    "CrystalGeometry",
+    "CubicCrystal",
     "DenseLU",
     "Dependency",
     "DependencyResolver",
@@ -157,6 +180,7 @@ __all__ = [
     "Wired",
     "allow_autograd",
     "allow_einsum",
+    "cubic_symmetry_operators",
     "load_input",
     "load_model",
     "load_nonlinear_system",
@@ -174,8 +198,8 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module(f"neml2.{name}")
     from neml2.registry import did_you_mean
 
-    raise AttributeError(f"neml2 has no '{name}'{did_you_mean(name, [*__all__, *_SUBMODULES])}")
+    raise AttributeError(f"neml2 has no '{name}'{did_you_mean(name, [*__all__, *_HOME, *_SUBMODULES])}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__, *_SUBMODULES})
+    return sorted({*globals(), *__all__, *_HOME, *_SUBMODULES})

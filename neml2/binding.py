@@ -89,7 +89,7 @@ def option_value(f: Field, values: Mapping[str, Any], owner: str) -> Any:
     """The value of a plain option or a dependency, checked, or its default."""
     key = f.option or f.attr
     if key not in values:
-        if f.required:
+        if f.required or (isinstance(f, DependencyField) and isinstance(f.default, str)):
             raise TypeError(f"{owner} needs the option '{key}': {f.doc}")
         return list(f.default) if isinstance(f.default, list) else f.default
     value = values[key]

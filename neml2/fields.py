@@ -162,6 +162,8 @@ class DependencyField(Field):
     """Another object of the same file, found by name in ``section``.
 
     ``needs`` is the method by which the object is used, which tells a linear solver from a nonlinear one.
+    A default that is a word is the name of the block that an input file means when it names none; in a script
+    there are no blocks, so the object has to be given.
     """
 
     section: str = "Models"

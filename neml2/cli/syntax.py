@@ -172,7 +172,9 @@ def _default(f: Field, entry: Entry) -> str:
         return str(f.default).lower()
     if isinstance(f.default, list | tuple):
         return " ".join(str(v) for v in f.default)
-    return type(f.default).__name__ if isinstance(f, DependencyField) else str(f.default)
+    if isinstance(f, DependencyField) and not isinstance(f.default, str):
+        return type(f.default).__name__
+    return str(f.default)
 
 
 def source_path(cls: type) -> str:

@@ -26,6 +26,7 @@ from neml2.fields import (
 from neml2.hit import parameters
 from neml2.hit.document import Block, Value
 from neml2.hit.errors import (
+    Impossible,
     InputError,
     InputErrors,
     SyntaxProblem,
@@ -59,7 +60,7 @@ def build(file: InputFile, entry: Entry, block: Block) -> Any:
     for field in entry.fields.values():
         if isinstance(field, FileField):
             keywords[field.attr] = file.fact(field.attr)
-    for name, value in block.values.items():
+    for name, value in {**_understood(file, options, block), **block.values}.items():
         if name not in options:
             continue
         field = options[name]
@@ -82,8 +83,17 @@ def build(file: InputFile, entry: Entry, block: Block) -> Any:
         return entry.cls(**keywords)
     except InputError:
         raise
-    except (ValueError, TypeError, KeyError, NotImplementedError) as error:
+    except (ValueError, TypeError, KeyError, RuntimeError) as error:
         raise _dangling(file, error) or located(error, block, entry) from error
+
+
+def _understood(file: InputFile, options: dict[str, Field], block: Block) -> dict[str, Value]:
+    """The blocks that are meant where an option names none."""
+    return {
+        name: Value(name, field.default, block.where, file.document, expanded=field.default)
+        for name, field in options.items()
+        if isinstance(field, DependencyField) and isinstance(field.default, str)
+    }
 
 
 def accepted(entry: Entry) -> dict[str, Field]:
@@ -220,6 +230,8 @@ def located(error: Exception, block: Block, entry: Entry) -> InputError:
     kind = {TypeError: WrongKind, KeyError: UnknownName}.get(type(error), InputError)
     if isinstance(error, KeyError):
         kind = UnknownName
+    elif isinstance(error, RuntimeError) and not isinstance(error, NotImplementedError):
+        kind = Impossible
     return kind(where, f"[{block.path}] {text}")
 
 
@@ -258,7 +270,8 @@ def _dangling(file: InputFile, error: Exception) -> InputError | None:
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.8)  # less alike: rather a value left out
     for block in file.document.section("Models").blocks.values() if near else ():
         model = file.get_model(block.name)
-        if name in {split(n)[0] for n in model.input_spec} and not list(model.children()):
+        parts = [m for m in model.children() if isinstance(m, Model)]
+        if name in {split(n)[0] for n in model.input_spec} and not parts:
             what = f"[{block.path}] reads '{name}', which nothing computes or prescribes"
             return UnknownName(_mentioned(f"'{name}'", block), f"{what}; did you mean '{near[0]}'?")
     return None

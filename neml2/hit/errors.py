@@ -13,6 +13,7 @@ from neml2.registry import listing
 __all__ = [
     "CircularReference",
     "FileProblem",
+    "Impossible",
     "InputError",
     "InputErrors",
     "MissingFile",
@@ -73,6 +74,10 @@ class UnknownName(InputError, KeyError):
 
 class WrongKind(InputError, TypeError):
     """A value of one kind where another one is needed."""
+
+
+class Impossible(InputError, RuntimeError):
+    """Options that are right one by one and cannot be met together."""
 
 
 class CircularReference(InputError, RecursionError):

@@ -30,6 +30,7 @@ from neml2.model import Model
 from neml2.registry import SECTIONS, Entry
 
 CATALOGUE = (  # what has to be imported so that every type is known
+    "neml2.data",
     "neml2.models",
     "neml2.composed",
     "neml2.gradient",

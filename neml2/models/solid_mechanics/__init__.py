@@ -2,6 +2,7 @@
 
 from neml2.models.solid_mechanics import (
     annealing,
+    crystal_plasticity,
     elastic_constants,
     elasticity,
     elasticity_tensors,
@@ -16,6 +17,7 @@ from neml2.models.solid_mechanics import (
 
 __all__ = [
     "annealing",
+    "crystal_plasticity",
     "elastic_constants",
     "elasticity",
     "elasticity_tensors",
