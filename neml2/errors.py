@@ -16,12 +16,14 @@ class ConvergenceError(RuntimeError):
     """A nonlinear solve failed for at least one point; ``solution`` holds the status of every point.
 
     Raised by a driver it carries more: ``trajectory``, the steps that were completed, ``step``, the number of
-    the failed one, and ``status``, how that ended at every point.
+    the failed one, ``status``, how that ended at every point, and ``replay``, a
+    :class:`~neml2.drivers.Replay` of the points that failed.
     """
 
     trajectory: Any = None
     step: int | None = None
     status: Any = None
+    replay: Any = None
 
     def __init__(self, message: str, solution: Any = None) -> None:
         super().__init__(message)

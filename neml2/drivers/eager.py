@@ -66,7 +66,7 @@ class EagerMarch:
         if not bool(failed.any()):
             outputs, *marks = self._merged(k, active, result)
         elif "freeze" not in run.ways:
-            raise run.error(k, result)
+            raise run.error(k, result, active, (self.state, forces, old))
         else:
             outputs, *marks = self._frozen(k, active, result, forces, old)
         self.state = update.next_state(self.state, outputs)

@@ -308,7 +308,9 @@ class NativeMarch:
                 for lag in range(1, depth + 1):
                     row = max(k - lag, 0) - self.base
                     self.given[f"init{lag}_{name}"] = self.outputs[name][row].double()
-            raise run.error(k, update(state, forces, old, run.levels, self._taking_part(k)))
+            everyone = self._taking_part(k)
+            again = update(state, forces, old, run.levels, everyone)
+            raise run.error(k, again, everyone, (state, forces, old))
         self._put(k, index, result, saved)
         return saved
 

@@ -13,6 +13,7 @@ import torch
 from neml2.drivers.aim import NAMES, TARGET, Aim
 from neml2.drivers.binding import Loading
 from neml2.drivers.interrupts import Patience
+from neml2.drivers.replay import replay_of
 from neml2.drivers.trajectory import Origin, Trajectory
 from neml2.errors import ConvergenceError
 from neml2.lags import lagged
@@ -21,6 +22,7 @@ from neml2.step import StateUpdate, StepResult
 from neml2.types import TensorWrapper
 
 Values = dict[str, TensorWrapper]
+Before = tuple[Values, Values, Values]  # state, forces and old forces of a step
 _QUIET_SECONDS = 2.0  # runs shorter than this show no progress bar
 
 
@@ -111,25 +113,28 @@ class Run:
             origin=self.origin,
         )
 
-    def error(self, k: int, result: StepResult) -> ConvergenceError:
-        """The failure of a step."""
-        times = self.loading.time[k].detach()
-        if times.ndim:
-            times = times.expand(torch.broadcast_shapes(times.shape, result.status.shape))
-            failed = (result.status != Status.CONVERGED).expand(times.shape)
-            times = times[failed][:1].reshape(())
+    def error(
+        self, k: int, result: StepResult, index: torch.Tensor | None, before: Before
+    ) -> ConvergenceError:
+        """The failure of a step of the points ``index`` (``None``: all), from what was ``before`` it."""
+        batch = self.loading.batch
+        if index is None:
+            index = torch.arange(batch.numel(), device=self.loading.time.device)
+            failed = (result.status != Status.CONVERGED).expand(batch).flatten()
+        else:
+            failed = (result.status != Status.CONVERGED).expand(index.shape)
+        index = index[failed]
+        time = float(self.loading.time[k].detach().expand(batch).flatten()[index[0]])
         if self.levels:
             remedy = (
                 f"{2**self.levels} substeps did not help; try a smaller increment, or ('substep', 'freeze')"
             )
         else:
             remedy = "try on_failure='substep', 'freeze' or a smaller increment"
-        error = ConvergenceError(
-            f"step {k} of {len(self.loading) - 1} (t = {float(times):g}): {result.describe_failure()};"
-            f" {remedy}",
-            result.solutions[-1] if result.solutions else None,
-        )
+        message = f"step {k} of {len(self.loading) - 1} (t = {time:g}): {result.describe_failure()}"
+        error = ConvergenceError(f"{message}; {remedy}", result.solutions[-1] if result.solutions else None)
         error.step, error.status = k, result.status
+        error.replay = replay_of(self, k, message, time, index, before)
         return error
 
     def tick(self, rows: int = 1) -> None:
