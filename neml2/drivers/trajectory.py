@@ -18,6 +18,7 @@ from neml2.types import Scalar, TensorWrapper
 
 if TYPE_CHECKING:
     import xarray
+    from matplotlib.axes import Axes
 
 Values = dict[str, TensorWrapper]
 Path = str | os.PathLike[str]
@@ -203,15 +204,30 @@ class Trajectory:
 
         return read(path)
 
-    def plot(self, x: str, y: str, path: Path | None = None, **style: Any) -> Any:
-        """Draw ``y`` over ``x``, one line per point: ``trajectory.plot("E_xx", "stress_xx", "loop.png")``.
+    def plot(self, x: str, y: str, path: Path | None = None, **options: Any) -> Axes:
+        """Draw ``y`` over ``x``: ``trajectory.plot("strain.xx", "stress.xx", "loop.png")``; returns the axes.
 
-        Names are those of Scalars (or the time), or a variable and a component. Returns the axes; with
-        ``path`` the picture is saved as well.
+        Names are Scalars, ``time``, components (``stress.xx`` or ``stress_xx``) and quantities such as
+        ``von_mises(stress)``; see :func:`neml2.drivers.curves.curves`. With ``path`` the picture is saved as
+        well. A line ends where its point does; a point that failed ends in a cross.
+
+        points
+            Which points: numbers, or indices in the batch; by default all. Of more than 50 lines a band is
+            drawn where that makes sense, or else 50 at equal distances.
+        band
+            The median, and areas that hold half and nine tenths of the points; ``False`` for lines.
+        cycles
+            Numbers of the cycle of every row, ``(n,)``, or ``True`` to take or to count them: a colour for each.
+        label, ax
+            One text for all lines or one for each; axes to draw into, such as those of another trajectory.
+        logx, logy
+            Logarithmic axes. All other options are those of a line in matplotlib, such as ``lw``.
+
+        Raises :class:`~neml2.errors.MissingVariable` for names, :class:`ValueError` for what cannot be drawn.
         """
         from neml2.drivers.plot import plot
 
-        return plot(self, x, y, path, **style)
+        return plot(self, x, y, path, **options)
 
     # ------------------------------------------------------------------ looks
 

@@ -11,6 +11,7 @@ from matplotlib.colors import to_hex
 
 from neml2 import Trajectory
 from neml2.cli import picture, run
+from neml2.drivers import drawing
 
 FOLDER = Path(__file__).parents[1] / "bad_input"
 GOOD = str(FOLDER / "good.i")
@@ -67,7 +68,7 @@ def test_run_prints_a_summary_and_where_results_went(folder, capsys):
     assert out.startswith("6 steps, one point, t from 0 to 1\n")
     assert out.splitlines()[-2:] == [
         "results in out.h5",
-        "picture in out.png: stress_xx over strain_xx, darker with time",
+        "picture in out.png: stress.xx over strain.xx, darker with time",
     ]
     trajectory = Trajectory.from_hdf5("out.h5")
     assert len(trajectory) == 6 and trajectory.succeeded
@@ -123,7 +124,7 @@ def test_failure_later_keeps_the_steps_before(folder, capsys):
     assert "step 4 of 5" in err[0]
     assert err[1:] == [
         "3 steps had been done; results in part.h5",
-        "3 steps had been done; picture in part.png: stress_xx over strain_xx, darker with time",
+        "3 steps had been done; picture in part.png: stress.xx over strain.xx, darker with time",
     ]
     assert len(Trajectory.from_hdf5("part.h5")) == 4
     assert run.main([path]) == 1
@@ -319,9 +320,9 @@ def test_loops_of_many_points(folder):
         ".unsqueeze(1) * torch.linspace(0.1, 1, 20).reshape(20, 1) * torch.tensor([0, 0, 0, 0, 0, 1.0])",
     )
     trajectory = trajectory_of(variant(folder, many), folder)
-    assert picture.loop(trajectory) == ("strain_xy", "stress_xy")
+    assert picture.loop(trajectory) == ("strain.xy", "stress.xy")
     seen = picture.draw(trajectory, "out.png")
-    assert seen == "stress_xy over strain_xy, 9 of 20 points, darker with time"
+    assert seen == "stress.xy over strain.xy, 9 of 20 points, darker with time"
 
 
 def test_results_over_time(folder):
@@ -331,7 +332,7 @@ def test_results_over_time(folder):
     assert picture.draw(trajectory, "out.svg") == "x over time, 9 of 12 points"
     assert os.path.getsize("out.svg") > 10_000
     figure, _ = picture._courses(trajectory)
-    assert to_hex(figure.axes[0].lines[-1].get_color()) == picture._INK[-1]  # one line is not a pale one
+    assert to_hex(figure.axes[0].lines[-1].get_color()) == drawing.INK[-1]  # one line is not a pale one
 
 
 def test_an_old_picture_outlives_a_full_disk(folder, monkeypatch):
@@ -377,5 +378,5 @@ def test_clocks_of_different_speed(folder):
     )
     (folder / "input.i").write_text(fast_and_slow)
     figure, _ = picture._courses(trajectory_of("input.i", folder))
-    assert figure.get_supxlabel() == "t, from its start to its end"
+    assert figure.get_supxlabel() == "time, from its start to its end"
     assert max(max(line.get_xdata()) for line in figure.axes[0].lines) == 1

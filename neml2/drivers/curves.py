@@ -1,0 +1,228 @@
+"""What can be drawn of a trajectory, by name: variables, components and quantities, as labelled numbers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from neml2.drivers.layout import to_disk
+from neml2.drivers.trajectory import Trajectory
+from neml2.errors import MissingVariable
+from neml2.registry import did_you_mean, listing
+from neml2.solvers.status import Status
+from neml2.types import SR2, Scalar
+
+_CALL = re.compile(r"(\w+)\((.+)\)(?:\.(\w+))?")
+
+
+@dataclass(frozen=True)
+class Curves:
+    """One number per row, point and site, ``(rows, points, sites)``, and what to write beside its axis."""
+
+    name: str
+    values: np.ndarray
+    words: str
+    unit: str = ""
+
+    @property
+    def label(self) -> str:
+        """The words, and the unit unless it only repeats one of them."""
+        plain = re.findall(r"[a-z0-9]+", re.sub(r"\$.*?\$", "", self.words.lower()))
+        known = not self.unit or self.unit in plain or self.unit in ("-", "1")
+        return self.words if known else f"{self.words} ({self.unit})"
+
+
+def curves(trajectory: Trajectory, name: str) -> Curves:
+    """A variable, a component or a quantity, physical components throughout.
+
+    ``time``, a Scalar's name, ``stress.xx`` (or ``stress_xx``), ``von_mises(stress)``,
+    ``principal(stress).1`` (the largest), ``hydrostatic(stress)``, ``trace(strain)``, ``norm(strain)``,
+    ``equivalent_strain(strain)``, or ``rate(...)`` of any of these: the change since the row before over that
+    of the time.
+
+    Raises :class:`~neml2.errors.MissingVariable` with the nearest spelling, or :class:`ValueError` where a
+    component has to be chosen, or a quantity is not that of a symmetric tensor.
+    """
+    name = name.strip()
+    if name == "time" and name not in trajectory:
+        return _time(trajectory)
+    if name in trajectory:
+        value = trajectory[name]
+        if not isinstance(value, Scalar):
+            first = f"{name}.{value.COMPONENTS[0]}"
+            raise ValueError(f"'{name}' is a {type(value).__name__}; say which component, such as '{first}'")
+        return Curves(name, _sites(trajectory, name), _words(name), _unit(trajectory, name))
+    call = _CALL.fullmatch(name)
+    if call is not None:
+        return _quantity(trajectory, name, *call.groups())
+    base, component = _split(trajectory, name)
+    values = _sites(trajectory, base)[..., trajectory[base].COMPONENTS.index(component)]
+    return Curves(name, values, _indexed(_words(base), component), _unit(trajectory, base))
+
+
+def drawable(trajectory: Trajectory) -> list[str]:
+    """The names of everything that can be drawn, except for rates."""
+    found = ["time"]
+    for name in trajectory.names:
+        value = trajectory[name]
+        if name == trajectory.time_name:
+            continue
+        if isinstance(value, Scalar):
+            found.append(name)
+        else:
+            found += [f"{name}.{c}" for c in value.COMPONENTS]
+        if isinstance(value, SR2):
+            found += [f"{q}({name}){p}" for q, about in _QUANTITIES.items() for p in about.parts or ("",)]
+    return found
+
+
+def rows_that_count(trajectory: Trajectory) -> np.ndarray:
+    """Where a point has a state of its own, booleans ``(rows, points)``: not after its end or its failure."""
+    status = trajectory.status.detach().cpu().numpy().reshape(len(trajectory), -1)
+    return (status == Status.CONVERGED) | (status == Status.NOT_SOLVED)
+
+
+def point_name(trajectory: Trajectory, i: int) -> str:
+    """``point 3`` or ``point 1, 2``: the place of a flat index in the batch."""
+    index = np.unravel_index(i, tuple(trajectory.batch)) if trajectory.batch else (i,)
+    return f"point {', '.join(str(int(k)) for k in index)}"
+
+
+# ---------------------------------------------------------------------- variables
+
+
+def _time(trajectory: Trajectory) -> Curves:
+    time = trajectory.time.detach().cpu().numpy()
+    spread = np.broadcast_to(
+        time.reshape(*time.shape, *(1,) * (len(trajectory.batch) + 1 - time.ndim)),
+        (len(trajectory), *trajectory.batch),
+    )
+    values = spread.reshape(len(trajectory), -1, 1)
+    return Curves("time", values, "time", _unit(trajectory, trajectory.time_name))
+
+
+def _sites(trajectory: Trajectory, name: str) -> np.ndarray:
+    """Physical components ``(rows, points, sites[, components])``."""
+    value = trajectory[name]
+    data = to_disk(value).cpu().numpy()
+    inner = data.shape[-1:] if value.BASE_NDIM else ()
+    points = trajectory.batch.numel()
+    sites = int(np.prod(tuple(value.sub_batch_shape), dtype=int))
+    return data.reshape(len(trajectory), points, sites, *inner)
+
+
+def _split(trajectory: Trajectory, name: str) -> tuple[str, str]:
+    """``stress.xx`` or ``stress_xx`` as a variable and one of its components."""
+    for mark in (".", "_"):
+        base, _, component = name.rpartition(mark)
+        if base in trajectory:
+            labels = trajectory[base].COMPONENTS
+            if component[::-1] in labels and isinstance(trajectory[base], SR2):
+                component = component if component in labels else component[::-1]  # yx is xy
+            if component and component in labels:
+                return base, component
+    known = drawable(trajectory)
+    raise MissingVariable(
+        f"there is no '{name}' to draw{did_you_mean(name, known)}; there are {listing(known, 30)}"
+    )
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ").replace("$", r"\$")
+
+
+def _indexed(words: str, component: str) -> str:
+    return rf"{words}$_{{\mathrm{{{component}}}}}$"
+
+
+def _unit(trajectory: Trajectory, name: str) -> str:
+    declared = trajectory.origin.declared.get(name)
+    return declared.unit if declared else ""
+
+
+# ---------------------------------------------------------------------- quantities
+
+
+@dataclass(frozen=True)
+class _Quantity:
+    """A function of physical components ``(..., 6)``, and its name in words; ``parts`` are its last axis."""
+
+    of: Callable[[np.ndarray], np.ndarray]
+    words: str
+    parts: tuple[str, ...] = ()
+
+
+def _hydrostatic(t: np.ndarray) -> np.ndarray:
+    return t[..., :3].mean(-1)
+
+
+def _norm(t: np.ndarray) -> np.ndarray:
+    return np.sqrt((t[..., :3] ** 2).sum(-1) + 2 * (t[..., 3:] ** 2).sum(-1))
+
+
+def _deviator(t: np.ndarray) -> np.ndarray:
+    return t - _hydrostatic(t)[..., None] * np.array([1.0, 1.0, 1.0, 0.0, 0.0, 0.0])
+
+
+def _principal(t: np.ndarray) -> np.ndarray:
+    matrices = t[..., [0, 5, 4, 5, 1, 3, 4, 3, 2]].reshape(*t.shape[:-1], 3, 3)
+    known = np.isfinite(matrices).all((-1, -2), keepdims=True)  # eigvalsh takes no NaN
+    values = np.linalg.eigvalsh(np.where(known, matrices, 0.0))[..., ::-1]
+    return np.where(known[..., 0], values, np.nan)
+
+
+_QUANTITIES = {
+    "von_mises": _Quantity(lambda t: np.sqrt(1.5) * _norm(_deviator(t)), "von Mises {}"),
+    "principal": _Quantity(_principal, "principal {}", (".1", ".2", ".3")),
+    "hydrostatic": _Quantity(_hydrostatic, "hydrostatic {}"),
+    "trace": _Quantity(lambda t: 3 * _hydrostatic(t), "trace of {}"),
+    "norm": _Quantity(_norm, "norm of {}"),
+    "equivalent_strain": _Quantity(lambda t: np.sqrt(2 / 3) * _norm(_deviator(t)), "equivalent {}"),
+}
+
+
+def _quantity(trajectory: Trajectory, name: str, function: str, argument: str, part: str | None) -> Curves:
+    argument = argument.strip()
+    if function == "rate" and part is None:
+        return _rate(trajectory, name, argument)
+    about = _QUANTITIES.get(function)
+    if about is None:
+        known = [*_QUANTITIES, "rate"]
+        raise MissingVariable(
+            f"there is no quantity '{function}'{did_you_mean(function, known)}; there are {listing(known)}"
+        )
+    if argument not in trajectory:
+        raise MissingVariable(
+            f"{name}: there is no '{argument}'{did_you_mean(argument, trajectory.names)}; there are"
+            f" {listing(trajectory.names, 30)}"
+        )
+    if not isinstance(trajectory[argument], SR2):
+        raise ValueError(
+            f"{name}: '{argument}' is a {type(trajectory[argument]).__name__}; {function} is that of a"
+            " symmetric tensor (SR2)"
+        )
+    wanted = "" if part is None else f".{part}"
+    if wanted not in (about.parts or ("",)):
+        forms = [f"{function}({argument}){p}" for p in about.parts or ("",)]
+        raise ValueError(f"'{name}' is not one number; write {listing(forms)}")
+    values = about.of(_sites(trajectory, argument))
+    words = about.words.format(_words(argument))
+    if about.parts:
+        values = values[..., about.parts.index(wanted)]
+        words = _indexed(words, wanted[1:])
+    return Curves(name, values, words, _unit(trajectory, argument))
+
+
+def _rate(trajectory: Trajectory, name: str, argument: str) -> Curves:
+    """Backward differences, as backward Euler has them; NaN at the first row."""
+    inner = curves(trajectory, argument)
+    values = np.full_like(inner.values, np.nan, dtype=float)
+    dt = np.diff(_time(trajectory).values, axis=0)
+    change = np.diff(inner.values, axis=0)
+    values[1:] = np.divide(change, dt, out=np.full(change.shape, np.nan), where=dt > 0)
+    time = _unit(trajectory, trajectory.time_name) or "time"
+    above = "1" if inner.unit in ("", "-", "1", "strain") else inner.unit
+    return Curves(name, values, f"{inner.words} rate", f"{above}/{time}")
