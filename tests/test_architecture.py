@@ -19,6 +19,7 @@ LAYERS = [  # a module may import from its own layer and from those above it in 
     {"predictors", "step", "models"},
     {"compiler"},
     {"drivers"},
+    {"recurrent", "pyzag"},
     {"hit"},
     {"cli"},
 ]

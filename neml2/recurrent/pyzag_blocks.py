@@ -1,0 +1,185 @@
+"""What pyzag's solver sees of a chunk of times: its operator, its Jacobian, and its multipliers."""
+# mypy: disable-error-code="import-untyped,import-not-found"
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import torch
+from pyzag.chunktime import BidiagonalForwardOperator, BidiagonalThomasFactorization
+from pyzag.nonlinear import NonlinearFunctionOperator
+from pyzag.ode import DenseODEWrapper
+from pyzag.operators.base import BlockVector
+from pyzag.operators.dense import DenseBlockJacobian, DenseBlockOperator, DenseBlockVector
+
+from neml2.errors import ConvergenceError
+from neml2.recurrent.checks import GradientError, Place, expect_finite
+
+if TYPE_CHECKING:
+    from neml2.recurrent.pyzag_model import PyzagModel
+
+_NAN_STATE = "look at its forces and initial state, or try smaller increments or a line search"
+_NAN_GRADIENT = "see whether the loss is finite there, and whether the Jacobian is singular"
+
+
+class Chunk(NonlinearFunctionOperator):
+    """The residual of a chunk of times as a function of the unknowns there.
+
+    It remembers where it was evaluated last, so that the end of a solve can be judged.
+    """
+
+    def __init__(
+        self,
+        model: PyzagModel,
+        previous: torch.Tensor,
+        forces: torch.Tensor,
+        inverse_operator: Callable,
+        place: Place,
+    ) -> None:
+        self.model, self.previous, self.forces = model, previous, forces
+        self.inverse_operator, self.place = inverse_operator, place
+        self.x: BlockVector | None = None
+        self.residual: torch.Tensor | None = None
+        self.first_norm: torch.Tensor | None = None
+
+    def __call__(self, x: BlockVector) -> tuple[BlockVector, BidiagonalForwardOperator]:
+        r, jacobian = self.model.evaluate_raw(torch.cat([self.previous, x.data]), [self.forces])
+        self.x, self.residual = x, r.detach()
+        if self.first_norm is None:
+            self.first_norm = self.residual.norm(dim=-1)
+        return DenseBlockVector(r), jacobian.forward_system(self.inverse_operator)
+
+    def finish(self) -> None:
+        """Refuse an end where the residual is not finite, which pyzag takes for converged."""
+        if self.residual is not None:
+            names, what = self.model.state, "the residual of"
+            expect_finite(self.residual, what, names, self.place, _NAN_STATE, ConvergenceError)
+
+
+class ChunkJacobian(DenseBlockJacobian):
+    """Jacobian blocks of a chunk, which give finite multipliers or raise.
+
+    ``diag`` and ``sub`` are ``(m, batch, n, n)``, derivatives of each residual by its own and by the state
+    before it.
+    """
+
+    def __init__(
+        self, diag: torch.Tensor, sub: torch.Tensor, model: PyzagModel, place: Place, _reversed: bool = False
+    ) -> None:
+        super().__init__(diag, sub, _reversed)
+        self.model, self.place = model, place
+
+    def as_adjoint_walk(self) -> ChunkJacobian:
+        """The same blocks, last time first."""
+        return ChunkJacobian(self.diag, self.sub, self.model, self.place, not self._reversed)
+
+    def forward_system(self, inverse_operator: Callable) -> BidiagonalForwardOperator:
+        """The system of a Newton step; factors are computed when it is solved."""
+        if self._reversed:
+            return super().forward_system(inverse_operator)  # raises
+        a, b = DenseBlockOperator(self.diag), DenseBlockOperator(self.sub[1:])
+        return BidiagonalForwardOperator(a, b, inverse_operator=substitution(inverse_operator))
+
+    def adjoint_system(self, inverse_operator: Callable) -> Any:
+        """The solve of a chunk's multipliers."""
+        return _Adjoint(super().adjoint_system(substitution(inverse_operator)), self)
+
+    def solve_terminal_adjoint(self, g_terminal: torch.Tensor) -> DenseBlockVector:
+        """The multipliers of the last time."""
+        found = super().solve_terminal_adjoint(g_terminal)
+        self.expect_finite(found.data, len(self.diag) - 1)
+        return found
+
+    def expect_finite(self, multipliers: torch.Tensor, row: int) -> None:
+        """Refuse multipliers ``(k, batch, n)``, of rows ``row``, ``row - 1``, ..., that are not finite."""
+        k = len(multipliers)
+        place = self.place.rows(row - k + 1, row + 1)
+        what, data = "the adjoint of", multipliers.flip(0)
+        expect_finite(data, what, self.model.state, place, _NAN_GRADIENT, GradientError)
+
+
+class _Adjoint:
+    """The inverse operator of a chunk's transposed system."""
+
+    def __init__(self, inner: Any, jacobian: ChunkJacobian) -> None:
+        self.inner, self.jacobian = inner, jacobian
+
+    def matvec(self, v: BlockVector) -> DenseBlockVector:
+        found = self.inner.matvec(v).data
+        self.jacobian.expect_finite(found, len(found) - 1)
+        return Multipliers(found, self.jacobian.sub[0])
+
+
+class Multipliers(DenseBlockVector):
+    """Multipliers of a chunk, last time first, with the block ``(batch, n, n)`` of the state before it."""
+
+    def __init__(self, data: torch.Tensor, before: torch.Tensor) -> None:
+        super().__init__(data)
+        self.before = before
+
+    def __getitem__(self, idx: int | slice) -> DenseBlockVector:
+        found = super().__getitem__(idx)
+        if idx == slice(-1, None):
+            return FirstMultiplier(found.data, self.before)
+        return found
+
+
+class FirstMultiplier(DenseBlockVector):
+    r"""The multiplier of the first time of a chunk, ``(1, batch, n)``.
+
+    pyzag takes :math:`g_0 - \lambda_1` for the gradient of the initial state, which is right where the
+    residual depends on the old state by minus the identity. To pyzag this vector therefore shows
+    :math:`-B_1^T \lambda_1`, which makes that gradient :math:`g_0 + B_1^T \lambda_1`.
+    """
+
+    def __init__(self, data: torch.Tensor, before: torch.Tensor) -> None:
+        super().__init__(data)
+        self.before = before
+
+    def seen(self) -> torch.Tensor:
+        """What pyzag subtracts."""
+        return -transposed_product(self.before, self.data[0]).unsqueeze(0)
+
+
+def transposed_product(matrix: torch.Tensor, vector: torch.Tensor) -> torch.Tensor:
+    """``matrix^T vector`` for ``(*batch, n, m)`` and ``(*batch, n)``."""
+    return (matrix.transpose(-1, -2) @ vector.unsqueeze(-1)).squeeze(-1)
+
+
+class Wrapper(DenseODEWrapper):
+    """Raw tensors as pyzag's dense blocks; the solution of a chunk is judged when it is unwrapped."""
+
+    def __init__(self, model: PyzagModel) -> None:
+        self.model = model
+
+    def unwrap_vector(self, bv: BlockVector) -> torch.Tensor:
+        """The raw tensor ``(m, batch, n)``."""
+        if isinstance(bv, FirstMultiplier):
+            return bv.seen()
+        chunk = self.model.chunk
+        if chunk is not None and chunk.x is bv:
+            chunk.finish()
+        return bv.data
+
+
+class Substitution(BidiagonalThomasFactorization):
+    """Forward substitution with all factors and products of a chunk computed in one go."""
+
+    def matvec(self, v: BlockVector) -> BlockVector:
+        """Solve for one right-hand side."""
+        if torch.is_grad_enabled() and (self.A.data.requires_grad or v.data.requires_grad):
+            return super().matvec(v)  # in-place work cannot be differentiated
+        lu, pivots, _ = torch.linalg.lu_factor_ex(self.A.data)
+        x = torch.linalg.lu_solve(lu, pivots, v.data.unsqueeze(-1))
+        if len(x) > 1:
+            carry = torch.linalg.lu_solve(lu[1:], pivots[1:], self.B.data)
+            rows = x.unbind(0)
+            for c, before, row in zip(carry.unbind(0), rows, rows[1:], strict=False):
+                row.baddbmm_(c, before, alpha=-1)
+        return DenseBlockVector(x.squeeze(-1))
+
+
+def substitution(inverse_operator: Callable) -> Callable:
+    """The factorization that is used for the one asked for: the same method, with less overhead."""
+    return Substitution if inverse_operator is BidiagonalThomasFactorization else inverse_operator
