@@ -11,7 +11,7 @@ from neml2.drivers.control import LABELS, Control
 from neml2.drivers.history import History, as_data
 from neml2.drivers.segments import HOLD, Along, FollowUp, Segment, Stretch, check_component, number, positive
 from neml2.registry import did_you_mean, listing
-from neml2.types import TensorWrapper
+from neml2.types import Scalar, TensorWrapper
 
 Kind = str | FollowUp  # of control: "stress", "strain", or a spring
 
@@ -99,8 +99,9 @@ class _Composer:
             force.go(segment.forces.get(name, HOLD), fractions, segment.until is not None)
         self.anchors += [self.row] * segment.rows
         self.cycles += [segment.cycle] * segment.rows
-        self.stretches.append(Stretch(self.row + 1, self.row + segment.rows, segment.name, segment.until))
-        self.row += segment.rows
+        held = tuple(c for c, part in self.parts.items() if part.held)
+        first, self.row = self.row + 1, self.row + segment.rows
+        self.stretches.append(Stretch(first, self.row, segment.name, segment.until, held))
 
     def _said(self, segment: Segment) -> dict[str, tuple[Kind, Any]]:
         """Kind of control and aim of the components that the segment speaks of, or decides on."""
@@ -184,10 +185,13 @@ class _Component:
             "stress": zero,
             "strain": zero + float(nine and name[0] == name[1]),
         }
+        self.held = False  # whether it has been told to stay, and nothing else since
         self.pieces: list[dict[str, torch.Tensor]] = []
 
     def go(self, said: tuple[Kind, Any] | None, fractions: torch.Tensor, early: bool) -> None:
         """Append the rows of a segment; ``early`` if it may end before its last row."""
+        if said:
+            self.held = said[1] is HOLD
         self.kind, aim = said or (self.kind, HOLD)
         begin = self.value(self.kind)
         target, carry, end = _course(begin, aim, fractions, f"{_named(self.kind)} {self.name}")
@@ -251,10 +255,10 @@ class _Force:
         self.value = None if early and moves else end
         self.pieces.append(values)
 
-    def rows(self) -> Any:
-        """The values of all rows, ``(n, *batch, *base)``, typed if they were given so."""
+    def rows(self) -> TensorWrapper:
+        """The values of all rows, ``(n, *batch, *base)``; numbers are Scalars."""
         data = join(self.pieces)
-        return data if self.like is None else self.like._new(data, self.like.sub_batch_ndim)
+        return Scalar(data) if self.like is None else self.like._new(data, self.like.sub_batch_ndim)
 
 
 def _course(

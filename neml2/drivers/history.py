@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -169,6 +169,25 @@ class History:
         time, prescribed = from_xarray(dataset, variables)
         return cls(time, prescribed, initial=initial, constant=constant)
 
+    def replace(self, **changes: Any) -> History:
+        """A history with some of its parts replaced, by the names of the arguments."""
+        own = {
+            "time": self.given_time,
+            "prescribed": self.prescribed,
+            "initial": self.initial,
+            "constant": self.constant,
+            "control": self.control,
+            "lengths": self.lengths,
+            "cycle": self.cycle,
+            "segments": self.segments,
+        }
+        for name in changes:
+            if name not in own:
+                raise TypeError(
+                    f"a history has no part '{name}'{did_you_mean(name, own)}; it has {listing(own)}"
+                )
+        return History(**{**own, **changes})
+
     def to(self, *args: Any, **kwargs: Any) -> History:
         """As :meth:`torch.Tensor.to`, for the time and every tensor in the history."""
 
@@ -178,26 +197,67 @@ class History:
                 for n, v in values.items()
             }
 
-        time = self.time.to(*args, **kwargs)
-        constant = {
-            n: v if isinstance(v, int | float) else moved({n: v})[n] for n, v in self.constant.items()
-        }
-        return History(
-            time,
-            moved(self.prescribed),
+        return self.replace(
+            time=self.time.to(*args, **kwargs),
+            prescribed=moved(self.prescribed),
             initial=moved(self.initial),
-            constant=constant,
+            constant={
+                n: v if isinstance(v, int | float) else moved({n: v})[n] for n, v in self.constant.items()
+            },
             control=self.control and self.control.to(*args, **kwargs),
-            lengths=self.lengths,
-            cycle=self.cycle,
-            segments=self.segments,
         )
 
-    def replace(self, **changes: Any) -> History:
-        """The same history with other arguments, named as those of the constructor."""
-        names = ("prescribed", "initial", "constant", "control", "lengths", "cycle", "segments")
-        given = {n: getattr(self, n) for n in names}
-        return History(**{"time": self.given_time, **given, **changes})
+    @staticmethod
+    def concatenate(histories: Iterable[History]) -> History:
+        """One history after the other: ``h1 + h2`` for two.
+
+        Clocks go on; the first row of a later history is the last of the one before, and what it says there
+        is left out. Strains, stresses and forces are absolute. Where a history made of segments begins with
+        a straight line of strain or stress, that line starts from where the one before has ended, so that the
+        result is that of all segments in one list. Raises :class:`ValueError` for histories that prescribe
+        different variables, or have initial values of their own.
+        """
+        from neml2.drivers.concatenation import concatenate
+
+        return concatenate(histories)
+
+    def __add__(self, other: History) -> History:
+        return History.concatenate([self, other]) if isinstance(other, History) else NotImplemented
+
+    def repeat(self, times: int) -> History:
+        """The history so many times, as by :meth:`concatenate`; cycles are numbered on."""
+        from neml2.drivers.concatenation import repeat
+
+        return repeat(self, times)
+
+    def scale(self, factor: Any, names: str | Sequence[str] = "strain") -> History:
+        """The history with some of its values times ``factor``, ``(*batch)``.
+
+        ``names`` are ``"strain"`` or ``"stress"`` where they are controlled, one of their components such as
+        ``"strain.xx"``, prescribed variables by name, or ``"time"``. Of a ``"deformation_gradient"`` it is
+        the difference to one that is scaled. Raises :class:`ValueError` for other names.
+        """
+        from neml2.drivers.algebra import scale
+
+        return scale(self, factor, names)
+
+    def refine(self, k: int) -> History:
+        """``k`` rows for every one, on straight lines; the rows that were there keep their values."""
+        from neml2.drivers.algebra import refine
+
+        return refine(self, k)
+
+    @staticmethod
+    def batch(histories: Iterable[History]) -> History:
+        """Histories of different specimens as a batch ``(len(histories), *batch)``, each with its own clock.
+
+        Shorter ones are padded by their last row, time included; ``lengths`` says how many rows count.
+        Constants and initial values may differ. Raises :class:`ValueError` for histories that prescribe
+        different variables.
+        """
+        from neml2.drivers.side_by_side import batch
+
+        return batch(histories)
 
     def bind(self, update: StateUpdate, time: str = "t", settings: Settings | None = None) -> Loading:
         """The history as typed values for ``update``, checked.

@@ -63,12 +63,16 @@ class FollowUp:
 
 @dataclass(frozen=True)
 class Stretch:
-    """Rows ``first`` to ``last`` of a history, which belong together; ``until`` may end them early."""
+    """Rows ``first`` to ``last`` of a history, which belong together; ``until`` may end them early.
+
+    ``held`` are the components that stay at whatever they were when it began.
+    """
 
     first: int
     last: int
     name: str = ""
     until: Any = None
+    held: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

@@ -205,3 +205,10 @@ def test_a_batch_without_points_is_refused():
     driver = TransientDriver(decay())
     with pytest.raises(ValueError, match=r"batch \(0,\), which has no points"):
         driver.run(History(times(3), {"load": torch.zeros(3, 0, dtype=torch.float64)}))
+
+
+def test_parts_are_replaced_by_name():
+    history = History(times(2), {"T": [1.0, 2.0]})
+    assert history.replace(constant={"c": 1.0}).constant == {"c": 1.0}
+    with pytest.raises(TypeError, match="no part 'tiem'; did you mean 'time'"):
+        history.replace(tiem=1)

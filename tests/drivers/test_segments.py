@@ -60,7 +60,7 @@ def test_what_is_not_mentioned_stays_as_it_is():
         [Segment(1.0, 1, stress={"xx": 100.0}), Segment(5.0, 2, forces={"T": 900.0})], start={"T": 300.0}
     )
     assert column(history.control, "target") == [0, 100, 100, 100]
-    assert history.prescribed["T"].tolist() == [300, 300, 600, 900]
+    assert history.prescribed["T"].data.tolist() == [300, 300, 600, 900]
 
 
 def test_a_held_component_that_moves_on_starts_from_its_known_value():
