@@ -7,7 +7,8 @@ from pathlib import Path as FilePath
 import torch
 
 from neml2 import log
-from neml2.drivers.hdf5 import SUFFIXES, check_writable, replacing
+from neml2.drivers.hdf5 import SUFFIXES
+from neml2.drivers.places import check_writable, replacing
 from neml2.drivers.trajectory import Path, Trajectory
 from neml2.registry import listing
 

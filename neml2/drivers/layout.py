@@ -9,6 +9,7 @@ value does not change is left out.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -58,11 +59,14 @@ def sub_batch_dims(shape: Sequence[int]) -> tuple[str, ...]:
 
 def to_disk(value: TensorWrapper) -> torch.Tensor:
     """The physical components, ``(*batch, *sub_batch, components)`` (no last axis for a Scalar)."""
-    data = value.data.detach()
-    if value.BASE_NDIM:
-        data = data.reshape(*value.batch_shape, math.prod(value.BASE_SHAPE))
+    data = _flat_base(value)
     factors = mandel_factors(type(value), data)
     return data if factors is None else data / factors
+
+
+def _flat_base(value: TensorWrapper) -> torch.Tensor:
+    data = value.data.detach()
+    return data.flatten(-value.BASE_NDIM) if value.BASE_NDIM > 1 else data
 
 
 def from_disk(kind: type[TensorWrapper], data: torch.Tensor, sub_batch_ndim: int) -> TensorWrapper:
@@ -82,10 +86,15 @@ def mandel_factors(kind: type[TensorWrapper], like: torch.Tensor) -> torch.Tenso
 
 
 def to_column(
-    name: str, value: TensorWrapper, batch: Sequence[int], attrs: Mapping[str, Any], steps: bool = True
+    name: str,
+    value: TensorWrapper,
+    batch: Sequence[int],
+    attrs: Mapping[str, Any],
+    steps: bool = True,
+    physical: bool = True,
 ) -> Column:
     """A typed value ``([step,] *batch, *sub_batch, *base)``, whose batch may be smaller than ``batch``."""
-    data = to_disk(value).cpu().numpy()
+    data = (to_disk(value) if physical else _flat_base(value)).cpu().numpy()
     lead = int(steps)
     given = value.dynamic_batch_shape[lead:]
     dims = [STEP] * lead
@@ -149,11 +158,16 @@ def component_labels(columns: Sequence[Column]) -> dict[str, tuple[str, ...]]:
 
 
 def disk_names(names: Sequence[str], taken: Sequence[str]) -> dict[str, str]:
-    """A name on disk for every variable: its own, unless that is taken or has a slash."""
+    """A name on disk for every variable: its own, unless that is taken or has a slash or parentheses.
+
+    ``von_mises(stress)`` becomes ``von_mises_stress``.
+    """
     used = set(taken)
     found = {}
     for name in names:
         disk = name.replace("/", ".")
+        if "(" in disk:
+            disk = "_".join(re.findall(r"[^\s(),]+", disk))
         while disk in used:
             disk += "_"
         used.add(disk)

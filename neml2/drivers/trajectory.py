@@ -31,7 +31,8 @@ class Origin:
     """Where a trajectory comes from: the model's names, declarations and parameters, and its input text.
 
     ``inputs`` are the model's inputs, lagged ones included; ``states`` says how many old values are read;
-    ``initial`` are the initial values that were given.
+    ``initial`` are the initial values that were given; ``sections`` says where model and driver are in the
+    input text, ``{"model": "Models/update", "driver": "Drivers/driver"}``.
     """
 
     model: str = ""
@@ -41,6 +42,7 @@ class Origin:
     declared: Mapping[str, Declared] = field(default_factory=dict)
     parameters: Mapping[str, torch.Tensor] = field(default_factory=dict)
     input_text: str = ""
+    sections: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -56,15 +58,19 @@ class Trajectory:
         have size 1 where a value is the same for all points. ``trajectory[name]`` has the whole batch.
     time_name
         The variable that received the time.
+    rows
+        The numbers of the steps in the whole run, integers ``(n,)``, where not all are kept; ``None``: 0, 1,
+        2, ...
     """
 
     time: torch.Tensor
     status: torch.Tensor
     iterations: torch.Tensor
-    outputs: Values
-    forces: Values
+    outputs: Mapping[str, TensorWrapper]
+    forces: Mapping[str, TensorWrapper]
     time_name: str = "t"
     origin: Origin = field(default_factory=Origin)
+    rows: torch.Tensor | None = None
 
     def __len__(self) -> int:
         return self.time.shape[0]
@@ -194,15 +200,16 @@ class Trajectory:
         write(self, path)
 
     @classmethod
-    def from_hdf5(cls, path: Path) -> Trajectory:
-        """Read a file that :meth:`to_hdf5` has written.
+    def from_hdf5(cls, path: Path, lazy: bool = False) -> Trajectory:
+        """Read a file of a run, as far as it is complete.
 
-        Raises :class:`FileNotFoundError`, or :class:`ValueError` for a file that is something else or
-        damaged. Shear components may differ from the original in their last bit, everything else is the same.
+        With ``lazy=True``, values are read from the file whenever they are asked for, and not kept. Raises
+        :class:`FileNotFoundError`, or :class:`ValueError` for a file that is something else or damaged. Shear
+        components may differ from the original in their last bit, everything else is the same.
         """
-        from neml2.drivers.hdf5 import read
+        from neml2.drivers.reading import read
 
-        return read(path)
+        return read(path, lazy)
 
     def plot(self, x: str, y: str, path: Path | None = None, **options: Any) -> Axes:
         """Draw ``y`` over ``x``: ``trajectory.plot("strain.xx", "stress.xx", "loop.png")``; returns the axes.

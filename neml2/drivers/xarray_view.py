@@ -16,12 +16,16 @@ if TYPE_CHECKING:
     import xarray
 
 _RESERVED = (STEP, "time", "status", "iterations")
+GROUPS = ("model", "history", "provenance", "events")
 LAYOUT = "neml2 trajectory"
-LAYOUT_VERSION = 1
+LAYOUT_VERSION = 2  # 2: exact values in /history, rows of a longer run, derived quantities; 1 is still read
 
 
-def columns(trajectory: Trajectory) -> list[Column]:
-    """The time, the results, the prescribed values, the status and the iterations of a trajectory."""
+def columns(trajectory: Trajectory, physical: bool = True) -> list[Column]:
+    """The time, the results, the prescribed values, the status and the iterations of a trajectory.
+
+    ``physical=False`` leaves symmetric tensors in their stored components.
+    """
     batch = trajectory.batch
     attrs = {"long_name": "Time", "units": _unit(trajectory, trajectory.time_name) or "time"}
     attrs |= {"role": "time", "variable": trajectory.time_name}
@@ -32,7 +36,13 @@ def columns(trajectory: Trajectory) -> list[Column]:
             value = trajectory.outputs.get(name, trajectory.forces.get(name))
             assert value is not None
             found.append(
-                to_column(disk[name], aligned(value, len(batch)), batch, _attrs(trajectory, name, disk[name]))
+                to_column(
+                    disk[name],
+                    aligned(value, len(batch)),
+                    batch,
+                    _attrs(trajectory, name, disk[name]),
+                    physical=physical,
+                )
             )
     dims = (STEP, *batch_dims(len(batch)))
     codes = [int(s) for s in Status]
@@ -56,9 +66,7 @@ def names_on_disk(trajectory: Trajectory) -> dict[str, str]:
         *batch_dims(len(trajectory.batch)),
         *dims,
         "component",
-        "model",
-        "history",
-        "provenance",
+        *GROUPS,
     ]
     return disk_names(trajectory.names, taken)
 
@@ -70,9 +78,12 @@ def _unit(trajectory: Trajectory, name: str) -> str:
 
 def _attrs(trajectory: Trajectory, name: str, disk: str) -> dict[str, Any]:
     declared = trajectory.origin.declared.get(name)
-    role = (
-        "state" if name in trajectory.origin.states else "output" if name in trajectory.outputs else "force"
-    )
+    if name not in trajectory.outputs:
+        role = "force"
+    elif "(" in name:
+        role = "derived"
+    else:
+        role = "state" if name in trajectory.origin.states else "output"
     attrs: dict[str, Any] = {"long_name": declared.doc if declared else name.replace("_", " "), "role": role}
     if declared and declared.unit:
         attrs["units"] = declared.unit
@@ -81,20 +92,25 @@ def _attrs(trajectory: Trajectory, name: str, disk: str) -> dict[str, Any]:
     return attrs
 
 
+def row_numbers(trajectory: Trajectory) -> np.ndarray:
+    """The numbers of the rows in the whole run."""
+    return np.arange(len(trajectory)) if trajectory.rows is None else trajectory.rows.cpu().numpy()
+
+
 def coordinates(found: Sequence[Column]) -> dict[str, np.ndarray]:
-    """The labels along ``step`` and along the components."""
-    steps = found[0].data.shape[0]
-    labels = {d: np.array(c, dtype=object) for d, c in component_labels(found).items()}
-    return {STEP: np.arange(steps), **labels}
+    """The labels along the components."""
+    return {d: np.array(c, dtype=object) for d, c in component_labels(found).items()}
 
 
 def to_xarray(trajectory: Trajectory) -> xarray.Dataset:
     """See :meth:`Trajectory.to_xarray`."""
     import xarray
 
+    import neml2.drivers.accessor  # noqa: F401  tensors get methods: dataset.stress.neml2.von_mises()
     found = columns(trajectory)
     time, *rest = found
-    labels: dict[str, Any] = {d: (d, v) for d, v in coordinates(found).items()}
+    labels: dict[str, Any] = {STEP: (STEP, row_numbers(trajectory))}
+    labels |= {d: (d, v) for d, v in coordinates(found).items()}
     return xarray.Dataset(
         {c.name: (c.dims, c.data, dict(c.attrs)) for c in rest},
         coords={**labels, "time": (time.dims, time.data, dict(time.attrs))},

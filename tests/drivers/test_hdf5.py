@@ -50,7 +50,7 @@ def test_plain_xarray_opens_it(file):
         )
         assert dataset.E.attrs["units"] == "strain"
         assert dataset.E.attrs["long_name"] == "Strain"
-        assert dataset.status.attrs["flag_values"].tolist() == [0, 1, 2, 3, 4, 5]
+        assert dataset.status.attrs["flag_values"].tolist() == [int(s) for s in neml2.Status]
     for group in ("model", "history", "provenance", "model/parameters"):
         with xarray.open_dataset(path, group=group) as dataset:
             assert dataset is not None
