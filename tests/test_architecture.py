@@ -22,6 +22,7 @@ LAYERS = [  # a module may import from its own layer and from those above it in 
     {"recurrent", "pyzag"},
     {"hit"},
     {"cli"},
+    {"__main__"},
 ]
 LEVEL = {name: i for i, names in enumerate(LAYERS) for name in names}
 CATALOGUE = {"composed", "gradient", "implicit", "predictors"}  # models that live outside neml2/models

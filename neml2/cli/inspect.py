@@ -48,15 +48,7 @@ built.
 @guarded
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `neml2-inspect`; returns the exit code."""
-    parser = Parser("neml2-inspect", "Check an input file and show what is in it.", _EPILOG)
-    parser.add_input()
-    parser.add_argument(
-        "words", metavar="[MODEL] [OVERRIDE ...]", nargs="*", help="a model's name; overrides"
-    )
-    parser.add_argument("--compiled", action="store_true", help="show the kernel of a model or a driver")
-    parser.add_argument("--graph", action="store_true", help="with --compiled: print every operation")
-    parser.add_argument("--source", action="store_true", help="with --compiled: print the C++ of the march")
-    parser.add_argument("--json", action="store_true", help="print one line of JSON")
+    parser = _parser()
     args = parser.parse_intermixed_args(argv)
     names, overrides = split_overrides(args.words)
     if len(names) > 1:
@@ -79,6 +71,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     else:
         print("\n".join(_model_text(facts, file.get_model(names[0])) if names else _file_text(facts)))
     return OK
+
+
+def _parser() -> Parser:
+    parser = Parser("neml2-inspect", "Check an input file and show what is in it.", _EPILOG)
+    parser.add_input()
+    parser.add_argument(
+        "words", metavar="[MODEL] [OVERRIDE ...]", nargs="*", help="a model's name; overrides"
+    )
+    parser.add_argument("--compiled", action="store_true", help="show the kernel of a model or a driver")
+    parser.add_argument("--graph", action="store_true", help="with --compiled: print every operation")
+    parser.add_argument("--source", action="store_true", help="with --compiled: print the C++ of the march")
+    parser.add_argument("--json", action="store_true", help="print one line of JSON")
+    return parser
 
 
 # -------------------------------------------------------------------- one model

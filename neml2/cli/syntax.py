@@ -41,21 +41,7 @@ Without flags the types are listed with their first sentence; --type gives the p
 @guarded
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `neml2-syntax`; returns the exit code."""
-    parser = Parser("neml2-syntax", "Show the types of input files and their options.", _EPILOG)
-    parser.add_argument("--section", metavar="S", help=f"only this section: {', '.join(SECTIONS)}")
-    parser.add_argument("--type", metavar="T", help="only this type")
-    parser.add_argument("--summary", action="store_true", help="only count the types of each section")
-    parser.add_argument(
-        "--json",
-        metavar="FILE",
-        nargs="?",
-        const="syntax.json",
-        help="write everything as JSON to FILE (default syntax.json; '-' is standard output)",
-    )
-    parser.add_argument(
-        "--server", action="store_true", help="answer JSON requests, one per line, on standard input"
-    )
-    parser.add_load()
+    parser = _parser()
     args = parser.parse_args(argv)
     if args.server and (args.section or args.type or args.summary or args.json):
         return say("--server cannot be combined with --section, --type, --summary or --json", FAILED)
@@ -72,6 +58,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     else:
         print(_text(found, args))
     return OK
+
+
+def _parser() -> Parser:
+    parser = Parser("neml2-syntax", "Show the types of input files and their options.", _EPILOG)
+    parser.add_argument("--section", metavar="S", help=f"only this section: {', '.join(SECTIONS)}")
+    parser.add_argument("--type", metavar="T", help="only this type")
+    parser.add_argument("--summary", action="store_true", help="only count the types of each section")
+    parser.add_argument(
+        "--json",
+        metavar="FILE",
+        nargs="?",
+        const="syntax.json",
+        help="write everything as JSON to FILE (default syntax.json; '-' is standard output)",
+    )
+    parser.add_argument(
+        "--server", action="store_true", help="answer JSON requests, one per line, on standard input"
+    )
+    parser.add_load()
+    return parser
 
 
 def select(section: str | None = None, type_name: str | None = None) -> list[Entry]:
