@@ -30,8 +30,8 @@ from neml2.drivers.places import check_writable as check_writable
 from neml2.drivers.places import replacing as replacing
 from neml2.drivers.records import NO_LABELS, write_array, write_record
 from neml2.drivers.rows import ENDED, EVENT_COLUMNS, Rows
-from neml2.drivers.trajectory import Origin, Path, Trajectory
-from neml2.drivers.xarray_view import LAYOUT, LAYOUT_VERSION, columns, coordinates, row_numbers
+from neml2.drivers.trajectory import Origin, Path, Trajectory, row_numbers
+from neml2.drivers.xarray_view import LAYOUT, LAYOUT_VERSION, columns, coordinates
 
 if TYPE_CHECKING:
     import h5py
@@ -47,7 +47,7 @@ def write(trajectory: Trajectory, path: Path) -> None:
         try:
             create(temporary, trajectory, len(trajectory), {"initial": trajectory.origin.initial})
             with Rows(temporary) as rows:
-                rows.append(columns(trajectory, physical=False), row_numbers(trajectory))
+                rows.append(columns(trajectory, physical=False), row_numbers(trajectory).numpy())
                 rows.commit(len(trajectory))
                 rows.complete()
         except OSError as error:

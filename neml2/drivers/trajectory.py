@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -268,3 +268,58 @@ def expanded(value: TensorWrapper, batch: torch.Size) -> TensorWrapper:
     full = aligned(value, len(batch))
     inner = full.data.shape[1 + len(batch) :]
     return type(value)._new(full.data.expand(full.data.shape[0], *batch, *inner), value.sub_batch_ndim)
+
+
+def concatenate(parts: Sequence[Trajectory]) -> Trajectory:
+    """The rows of ``parts``, which follow one another in one run, as one trajectory.
+
+    A batch or a sub-batch that some parts lack is filled in. Raises :class:`ValueError` for no parts, or for
+    parts of different variables.
+    """
+    if not parts:
+        raise ValueError("there are no trajectories to put together; give one at least")
+    first = parts[0]
+    for part in parts[1:]:
+        odd = {*first.outputs, *first.forces} ^ {*part.outputs, *part.forces}
+        if odd:
+            raise ValueError(f"only some of the trajectories have {listing(sorted(odd))}; keep the same of all")
+    clock = torch.broadcast_shapes(*[p.time.shape[1:] for p in parts])
+    batch = torch.broadcast_shapes(*[p.batch for p in parts])
+    known = [row_numbers(p) for p in parts]
+    for i, part in enumerate(parts):
+        if i and part.rows is None:  # goes on where the part before ends
+            known[i] = known[i] + (int(known[i - 1][-1]) + 1 if len(known[i - 1]) else 0)
+    rows = torch.cat(known)
+    return replace(
+        first,
+        time=torch.cat([_widened(p.time, clock) for p in parts]),
+        status=torch.cat([_widened(p.status, batch) for p in parts]),
+        iterations=torch.cat([_widened(p.iterations, batch) for p in parts]),
+        outputs={n: _joined([p.outputs[n] for p in parts]) for n in first.outputs},
+        forces={n: _joined([p.forces[n] for p in parts]) for n in first.forces},
+        rows=None if torch.equal(rows, torch.arange(len(rows))) else rows,
+    )
+
+
+def row_numbers(trajectory: Trajectory) -> torch.Tensor:
+    """The numbers of the rows in the whole run, integers ``(n,)`` on the CPU."""
+    return torch.arange(len(trajectory)) if trajectory.rows is None else trajectory.rows.cpu()
+
+
+def _widened(data: torch.Tensor, batch: torch.Size) -> torch.Tensor:
+    missing = (1,) * (len(batch) + 1 - data.ndim)
+    return data.reshape(data.shape[0], *missing, *data.shape[1:]).expand(data.shape[0], *batch)
+
+
+def _joined(values: list[TensorWrapper]) -> TensorWrapper:
+    """Values along the step in their widest batch and sub-batch."""
+    kind, rank = type(values[0]), max(v.sub_batch_ndim for v in values)
+    batch = torch.broadcast_shapes(*[v.dynamic_batch_shape[1:] for v in values])
+    sub = torch.broadcast_shapes(*[v.sub_batch_shape for v in values])
+    parts = []
+    for v in values:
+        front, middle = v.dynamic_batch_shape[1:], v.sub_batch_shape
+        more = (1,) * (len(batch) - len(front)), (1,) * (rank - len(middle))
+        full = v.data.reshape(v.shape[0], *more[0], *front, *more[1], *middle, *kind.BASE_SHAPE)
+        parts.append(full.expand(v.shape[0], *batch, *sub, *kind.BASE_SHAPE))
+    return kind._new(torch.cat(parts), rank)

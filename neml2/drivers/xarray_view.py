@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from neml2.drivers.layout import STEP, Column, batch_dims, component_labels, disk_names, to_column
-from neml2.drivers.trajectory import Trajectory, aligned
+from neml2.drivers.trajectory import Trajectory, aligned, row_numbers
 from neml2.solvers.status import Status
 from neml2.types import Scalar, TensorWrapper
 
@@ -92,11 +92,6 @@ def _attrs(trajectory: Trajectory, name: str, disk: str) -> dict[str, Any]:
     return attrs
 
 
-def row_numbers(trajectory: Trajectory) -> np.ndarray:
-    """The numbers of the rows in the whole run."""
-    return np.arange(len(trajectory)) if trajectory.rows is None else trajectory.rows.cpu().numpy()
-
-
 def coordinates(found: Sequence[Column]) -> dict[str, np.ndarray]:
     """The labels along the components."""
     return {d: np.array(c, dtype=object) for d, c in component_labels(found).items()}
@@ -107,9 +102,10 @@ def to_xarray(trajectory: Trajectory) -> xarray.Dataset:
     import xarray
 
     import neml2.drivers.accessor  # noqa: F401  tensors get methods: dataset.stress.neml2.von_mises()
+
     found = columns(trajectory)
     time, *rest = found
-    labels: dict[str, Any] = {STEP: (STEP, row_numbers(trajectory))}
+    labels: dict[str, Any] = {STEP: (STEP, row_numbers(trajectory).numpy())}
     labels |= {d: (d, v) for d, v in coordinates(found).items()}
     return xarray.Dataset(
         {c.name: (c.dims, c.data, dict(c.attrs)) for c in rest},
