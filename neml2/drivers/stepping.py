@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import torch
 
 from neml2.derivatives import expand_batch
+from neml2.drivers.aim import TARGET, Aim
 from neml2.drivers.binding import Loading
+from neml2.drivers.conditions import View
+from neml2.drivers.events import Event, Found, Watch, locate
 from neml2.drivers.increments import Gauge, Increments
+from neml2.drivers.segments import Stretch
 from neml2.lags import lagged
 from neml2.points import put
 from neml2.solvers.status import Status
 from neml2.step import StateUpdate, StepResult
-from neml2.types import TensorWrapper
+from neml2.types import Scalar, TensorWrapper
 
 Values = dict[str, TensorWrapper]
 
@@ -43,6 +47,8 @@ class Block:
     error
         The sum of the estimated local errors of a row interval, ``(rows, *batch)``; see
         :class:`~neml2.drivers.increments.Increments`.
+    found
+        The events that have happened in these rows.
     """
 
     time: torch.Tensor
@@ -53,6 +59,7 @@ class Block:
     pieces: torch.Tensor
     rejected: torch.Tensor
     error: torch.Tensor
+    found: tuple[Found, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -79,6 +86,12 @@ class _Interval:
     rejected: torch.Tensor
     iterations: torch.Tensor
     error: torch.Tensor
+    values: torch.Tensor  # of the events, (events, points)
+
+    def time(self, index: torch.Tensor, s: torch.Tensor) -> torch.Tensor:
+        """The time of points at ``s`` of their way; at 1 that of the row, to the bit."""
+        t0, t1 = self.t0[index], self.t1[index]
+        return torch.where(s == 1, t1, (t0 + (t1 - t0) * s).to(t1.dtype))
 
 
 @dataclass(frozen=True)
@@ -91,6 +104,11 @@ class _Points:
     old: Values
     start: Values
     end: Values
+
+    def some(self, which: torch.Tensor) -> _Points:
+        """Some of them."""
+        parts = (_chosen(v, which) for v in (self.state, self.old, self.start, self.end))
+        return _Points(self.index[which], self.a[which], *parts)
 
 
 @dataclass(frozen=True)
@@ -123,6 +141,14 @@ class Stepping:
         does the same in a kernel.
     increments
         How increments are chosen; ``None`` takes a row interval at once and does not cut.
+    events, stretches
+        What to look for, and the segments of the history, of which some may end early: the rows that are left
+        of such a segment have the status ``ENDED`` at that point and repeat the last values, the next one
+        starts from there, and the clock of the point is late from then on.
+    aim
+        The control of the history; rows that start from what was reached have their targets from it.
+    cycle
+        The number of the cycle of every row, ``(n,)``.
     time
         The name of the variable that receives the time.
     state, outputs
@@ -133,7 +159,7 @@ class Stepping:
 
     ``row`` is the last row that is done, -1 before the initial one. ``failures`` lists the points that
     failed, with the row and the reason: they keep what they had at the row before, with the status
-    ``FROZEN`` from then on.
+    ``FROZEN`` from then on. ``finished`` says that all points have stopped before the last row.
     """
 
     def __init__(
@@ -142,7 +168,11 @@ class Stepping:
         loading: Loading,
         advance: Advance | None = None,
         increments: Increments | None = None,
+        events: Sequence[Event] = (),
         *,
+        stretches: Sequence[Stretch] = (),
+        aim: Aim | None = None,
+        cycle: torch.Tensor | None = None,
         time: str = "t",
         state: Values | None = None,
         outputs: Values | None = None,
@@ -151,6 +181,7 @@ class Stepping:
         self._advance: Any = advance or update
         self.increments = increments or Increments(smallest=1.0)
         self.gauge = Gauge(self.increments, update)
+        self.aim, self.cycle = aim, cycle
         self.batch, self.points = loading.batch, loading.batch.numel()
         if state is None:
             state = update.initial_state({**loading.zeros, **loading.initial}, loading.time)
@@ -171,12 +202,25 @@ class Stepping:
                 self.old[lagged(n, lag)] = _copy(v)
         like = loading.time.detach()
         zero = torch.zeros(self.points, dtype=torch.float64, device=like.device)
+        self.late = like.new_zeros(self.points)  # how far the clock of a point is behind
         self.time = self._clock(0)
         self.size = torch.full_like(zero, torch.inf)  # of the next increment, in time
         self.wary = zero.bool()  # whose last increment was rejected
         self.failed = zero.to(torch.int8)
         self.scales = {n: zero.to(like.dtype) for n in self.gauge.partners}
         self.scales = self.gauge.scales({**forces, **self.outputs}, self.scales)
+        self.idle = torch.zeros_like(self.failed, dtype=torch.int64)  # the row with which a point goes on
+        self.stopped = zero.bool()
+        lengths = loading.lengths
+        self._lengths = None if lengths is None else lengths.to(like.device).expand(self.batch).flatten()
+        self._bends = bool(events) or any(s.until is not None for s in stretches)
+        self.anchored: Values = {}
+        self.watch = Watch(events, stretches, self.points, like.device)
+        self.found: list[Found] = []
+        with torch.no_grad():
+            view = self._view(0, {**forces, **self.outputs}, self.time, torch.arange(self.points))
+            self.watch.values(view)  # names are checked before the first step
+            self.watch.extremes.take(view)
 
     # ------------------------------------------------------------------ rows
 
@@ -186,14 +230,22 @@ class Stepping:
         given = [v.data for v in (*loading.forces.values(), *loading.initial.values())]
         given += [*model.parameters(), *(v.data for v in self.state.values())]
         self._tracked = torch.is_grad_enabled() and any(t.requires_grad for t in given)
-        first, rows = self.row + 1, _Rows()
-        while self.row + 1 < last:
+        first, rows, self.found = self.row + 1, _Rows(), []
+        while self.row + 1 < last and not self.finished:
             if self.row < 0:
                 self._begin(rows)
             else:
                 self._step(self.row + 1, rows)
             self.row += 1
+            if self.aim is not None and self.row in self.aim.anchors:
+                self.anchored = {n: _copy(self.outputs[n]) for n in (self.aim.strain, self.aim.stress)}
         return self._block(first, rows)
+
+    @property
+    def finished(self) -> bool:
+        """Whether no point goes on, and an event has stopped one at least."""
+        out = (self.failed != 0) | (self.idle >= len(self.loading))
+        return bool(self.stopped.any()) and bool(out.all())
 
     def _begin(self, rows: _Rows) -> None:
         """The initial row."""
@@ -201,34 +253,67 @@ class Stepping:
         status = torch.full_like(self.failed, int(Status.NOT_SOLVED))
         rows.marks.append((status, none, none, none, self.size.new_zeros(self.points)))
         rows.outputs.append(self.outputs)
+        if self._bends or self.aim is not None:
+            rows.time.append(self.time)
+            rows.forces.append({n: self.old[n] for n in self.loading.forces})
 
     def _step(self, k: int, rows: _Rows) -> None:
         """Row ``k``: increments until every point is there."""
-        way = self._interval(k)
         was = self.failed.clone()
+        way = self._interval(k)
+        ended = ~way.live & (was == 0)
         while bool(way.live.any()):
             self._pass(k, way)
-        self.time = way.t1
-        status = torch.where(was != 0, int(Status.FROZEN), self.failed).to(torch.int8)
+        lost = self.failed != 0
+        self.time = torch.where(lost, way.t1, self.time)
+        status = torch.where(ended, int(Status.ENDED), self.failed)
+        status = torch.where(was != 0, int(Status.FROZEN), status).to(torch.int8)
         rows.marks.append((status, way.iterations, way.pieces, way.rejected, way.error))
         rows.outputs.append(self.outputs)
+        if self._bends or self.aim is not None:
+            rows.time.append(self.time)
+            index = lost.nonzero().squeeze(-1)
+            reached = {n: self.old[n] for n in self.loading.forces}
+            rows.forces.append(_replaced(reached, index, way.end, index) if len(index) else reached)
 
     def _interval(self, k: int) -> _Interval:
         t0, t1 = self.time, self._clock(k)
         start = {n: self.old[n] for n in self.loading.forces}
         end = {n: self._flat(v) for n, v in self.loading.at(k).items()}
+        if self._bends and self.time_name in end:
+            end[self.time_name] = Scalar(t1)
+        if self.aim is not None:
+            shaped = {n: self._shaped(self.outputs[n]) for n in (self.aim.strain, self.aim.stress)}
+            start |= {n: self._flat(v) for n, v in self.aim.before(k, shaped).items()}
+            if self.aim.moving[k]:
+                anchored = {n: self._shaped(v) for n, v in self.anchored.items()}
+                end[TARGET] = self._flat(self.aim.target(k, anchored))
         begun = self.outputs
         if not self._tracked:  # rows are kept; what is written to in place from here on are copies
             self.outputs, self.state, self.old = (
                 {n: _copy(v) for n, v in values.items()} for values in (self.outputs, self.state, self.old)
             )
+        self.time = self.time.clone()
         if k == 1 and self.increments.first is not None:
             self.size = self.increments.first * (t1 - t0).double()
         none = torch.zeros_like(self.failed, dtype=torch.int32)
         zero = torch.zeros_like(self.size)
+        everyone = torch.arange(self.points, device=zero.device)
+        with torch.no_grad():
+            view = self._view(k - 1, {**start, **begun}, t0, everyone)
+            values = self.watch.values(view, k)
+        for i in self.watch.begun(k):  # a condition that holds already ends its segment at once
+            met = self.watch.events[i].holds(values[i]) & (self.failed == 0) & (self.idle <= k)
+            index = met.nonzero().squeeze(-1)
+            if len(index):
+                self._record(k, torch.full_like(index, i), index, begun, index, t0[index])
+                self._end(torch.full_like(index, i), index)
+        live = (self.failed == 0) & (self.idle <= k)
+        if self._lengths is not None:
+            live &= self._lengths > k
         return _Interval(
-            *(start, end, begun, t0, t1, zero, self.failed == 0),
-            *(none, none.clone(), none.clone(), zero.clone()),
+            *(start, end, begun, t0, t1, zero, live),
+            *(none, none.clone(), none.clone(), zero.clone(), values),
         )
 
     # ------------------------------------------------------------------ increments
@@ -252,7 +337,8 @@ class Stepping:
         way.pieces[index] += taken
         way.rejected[index] += ~taken
         failed = least & ~solved
-        endless = ~taken & ~failed & (way.pieces + way.rejected >= rules.most)[index]
+        endless = ~failed & ~(taken & (b == 1)) & (way.pieces + way.rejected >= rules.most)[index]
+        taken = taken & ~endless
         if bool(failed.any()):
             self._give_up(k, way, index[failed], trial.status[failed], self._why(at, b, failed, way))
         if bool(endless.any()):
@@ -260,7 +346,13 @@ class Stepping:
             code = torch.full_like(trial.status[endless], int(Status.MAX_ITERATIONS))
             self._give_up(k, way, index[endless], code, why)
         if bool(taken.any()):
-            self._accept(way, at, b, trial, taken)
+            acting = None
+            if self.watch.events:
+                b, trial, acting = self._watched(k, way, at, b, trial, taken)
+            self._accept(k, way, at, b, trial, taken)
+            if acting is not None:
+                self._end(*acting)
+                way.live[acting[1]] = False
 
     def _resize(
         self, index: torch.Tensor, used: torch.Tensor, factor: torch.Tensor, taken: torch.Tensor
@@ -272,7 +364,7 @@ class Stepping:
         self.size[index], self.wary[index] = new, ~taken
 
     def _accept(
-        self, way: _Interval, at: _Points, b: torch.Tensor, trial: _Trial, taken: torch.Tensor
+        self, k: int, way: _Interval, at: _Points, b: torch.Tensor, trial: _Trial, taken: torch.Tensor
     ) -> None:
         error = trial.error[taken]
         index, b = at.index[taken], b[taken]
@@ -292,9 +384,14 @@ class Stepping:
         with torch.no_grad():
             found = {**trial.forces, **trial.outputs}
             scales = self.gauge.scales(found, {n: x[index] for n, x in self.scales.items()})
+            if self.watch.events:
+                view = self._view(k, found, way.time(index, b), index)
+                way.values[:, index] = self.watch.values(view, k)
+                self.watch.extremes.take(view)
         for n, x in scales.items():
             self.scales[n][index] = x
         way.error[index] += error
+        self.time[index] = way.time(index, b)
         way.s[index] = b
         way.live[index] = b < 1
 
@@ -311,6 +408,103 @@ class Stepping:
             again = self._gather(at.index[failed], way)
             forces = _between(again.start, again.end, b[failed])
             return self._solve(again.state, forces, again.old, again.index).describe_failure()
+
+    # ------------------------------------------------------------------ events
+
+    def _view(self, k: int, values: Values, time: torch.Tensor, index: torch.Tensor) -> View:
+        cycle = None if self.cycle is None else self.cycle[k].to(time).expand(index.shape)
+        return View(values, time, cycle, index, self.watch.extremes)
+
+    def _watched(
+        self, k: int, way: _Interval, at: _Points, b: torch.Tensor, trial: _Trial, taken: torch.Tensor
+    ) -> tuple[torch.Tensor, _Trial, tuple[torch.Tensor, torch.Tensor] | None]:
+        """The increments about to be taken, shortened where an event acts; these events and their points."""
+        watch, index = self.watch, at.index
+        with torch.no_grad():
+            view = self._view(k, {**trial.forces, **trial.outputs}, way.time(index, b), index)
+            before, after = way.values[:, index], watch.values(view, k)
+            sign = watch.crossed(before, after, index) * taken
+            event, place = sign.nonzero(as_tuple=True)  # pairs of an event and a point of this pass
+            if not len(event):
+                return b, trial, None
+            sign = sign[event, place]
+            length = (b - at.a)[place]
+            rest = at.some(place)
+
+            def end(part: torch.Tensor) -> torch.Tensor:
+                return torch.where(part == 1, b[place], rest.a + part * length)
+
+            def value(which: torch.Tensor, part: torch.Tensor) -> torch.Tensor:
+                whole = length.new_ones(len(event))
+                whole[which] = part
+                few, s = rest.some(which), end(whole)[which]
+                tried = self._attempt(few, s, estimate=False)
+                seen = self._view(k, {**tried.forces, **tried.outputs}, way.time(few.index, s), few.index)
+                found = watch.values(seen, k)[event[which], torch.arange(len(which))] * sign[which]
+                return torch.where(tried.status == Status.CONVERGED, found, torch.nan)
+
+            part = locate(
+                value,
+                before[event, place] * sign,
+                after[event, place] * sign,
+                watch.strict(event, sign),
+                (watch.tolerance[event] / length).clamp(max=0.5),
+            )
+            s = end(part)
+            here = self._attempt(rest, s, estimate=False)
+        acts = watch.acts(event, rest.index)
+        first = torch.full_like(b, 2.0).scatter_reduce(0, place[acts], part[acts], "amin")
+        seen = part <= first[place]
+        pairs = seen.nonzero().squeeze(-1)
+        self._record(k, event[pairs], rest.index[pairs], here.outputs, pairs, way.time(rest.index, s)[pairs])
+        acting = (acts & seen).nonzero().squeeze(-1)
+        if not len(acting):
+            return b, trial, None
+        # of two events at the same place the one that was given first acts
+        order = {int(place[i]): int(i) for i in reversed(acting.tolist())}
+        chosen = torch.tensor(sorted(order.values()), device=b.device)
+        to = place[chosen]
+        b = b.index_put((to,), s[chosen])
+        trial = replace(
+            trial,
+            outputs=_replaced(trial.outputs, to, here.outputs, chosen),
+            state=_replaced(trial.state, to, here.state, chosen),
+            old=_replaced(trial.old, to, here.old, chosen),
+            forces=_replaced(trial.forces, to, here.forces, chosen),
+        )
+        return b, trial, (event[chosen], rest.index[chosen])
+
+    def _record(
+        self,
+        k: int,
+        event: torch.Tensor,
+        index: torch.Tensor,
+        outputs: Values,
+        rows: torch.Tensor,
+        time: torch.Tensor,
+    ) -> None:
+        """Events at the points ``index``, with the ``rows`` of ``outputs``."""
+        self.watch.counts[event, index] += 1
+        state = {n: v.detach() for n, v in outputs.items()}
+        for e, p, i, t in zip(event.tolist(), index.tolist(), rows.tolist(), time.tolist(), strict=True):
+            one = {n: type(v)._new(v.data[i].clone(), v.sub_batch_ndim) for n, v in state.items()}
+            kind = self.watch.events[e]
+            action = kind.action if self.watch.stretches[e] is None else "until"
+            self.found.append(Found(kind.name, _unravelled(p, self.batch), k, t, action, one))
+
+    def _end(self, event: torch.Tensor, index: torch.Tensor) -> None:
+        """Events act: their points rest until the next segment, or for good."""
+        for e in event.unique().tolist():
+            points, stretch = index[event == e], self.watch.stretches[e]
+            if stretch is None:
+                self.idle[points] = len(self.loading)
+                self.stopped[points] |= self.watch.events[e].action == "stop"
+            else:
+                self.idle[points] = stretch.last + 1
+                planned = self.loading.time[stretch.last].detach().expand(self.batch).flatten()
+                self.late[points] = planned[points] - self.time[points]
+
+    # ------------------------------------------------------------------ solves
 
     def _attempt(self, at: _Points, b: torch.Tensor, estimate: bool) -> _Trial:
         """Increments from where the points are to ``b``; in two halves where the error counts."""
@@ -389,7 +583,11 @@ class Stepping:
 
     def _clock(self, k: int) -> torch.Tensor:
         """The time of a row, ``(points,)``."""
-        return self.loading.time[k].detach().expand(self.batch).reshape(self.points).clone()
+        return self.loading.time[k].detach().expand(self.batch).reshape(self.points) - self.late
+
+    def _shaped(self, value: TensorWrapper) -> TensorWrapper:
+        """A value ``(points, ...)`` as ``(*batch, ...)``."""
+        return type(value)._new(value.data.reshape(*self.batch, *value.data.shape[1:]), value.sub_batch_ndim)
 
     # ------------------------------------------------------------------ what came out
 
@@ -407,18 +605,20 @@ class Stepping:
         forces = {
             n: type(v)._new(v.data[first:last], v.sub_batch_ndim) for n, v in self.loading.forces.items()
         }
-        outputs = {n: self._stacked([r[n] for r in rows.outputs]) for n in self.outputs if rows.outputs}
+        outputs = {n: self._stacked([r[n] for r in rows.outputs], v) for n, v in self.outputs.items()}
         time = self.loading.time[first:last]
-        return Block(time, outputs, forces, status, iterations, pieces, rejected, error)
+        if self._bends or self.aim is not None:
+            time = torch.stack([*rows.time, self.time])[:-1].reshape(shape)
+            forces = {n: self._stacked([r[n] for r in rows.forces], self.old[n]) for n in forces}
+        found = tuple(self.found)
+        return Block(time, outputs, forces, status, iterations, pieces, rejected, error, found)
 
-    def _stacked(self, parts: list[TensorWrapper]) -> TensorWrapper:
-        """Rows ``(points, ...)`` as ``(rows, *batch, ...)``."""
-        widest = max(parts, key=lambda v: v.sub_batch_ndim)
-        whole = [v if v.sub_batch_shape == widest.sub_batch_shape else _widened(v, widest) for v in parts]
-        data = torch.stack([v.data for v in whole])
-        return type(widest)._new(
-            data.reshape(len(parts), *self.batch, *data.shape[2:]), widest.sub_batch_ndim
-        )
+    def _stacked(self, parts: list[TensorWrapper], like: TensorWrapper) -> TensorWrapper:
+        """Rows ``(points, ...)`` like ``like`` as ``(rows, *batch, ...)``."""
+        data = [(v if v.sub_batch_shape == like.sub_batch_shape else _widened(v, like)).data for v in parts]
+        shape = (len(parts), *self.batch, *like.data.shape[1:])
+        whole = torch.stack(data).reshape(shape) if data else like.data.new_zeros(shape)
+        return type(like)._new(whole, like.sub_batch_ndim)
 
     # ------------------------------------------------------------------ checkpoint
 
@@ -427,6 +627,8 @@ class Stepping:
         found = {f"{part}/{n}": v.data for part in _TYPED for n, v in getattr(self, part).items()}
         found |= {part: getattr(self, part) for part in _PLAIN}
         found |= {f"scales/{n}": x for n, x in self.scales.items()}
+        found |= {f"extremes/{n}": x for n, x in self.watch.extremes.found.items()}
+        found["counts"] = self.watch.counts
         return {n: t.detach().clone() for n, t in found.items()}
 
     def restore(self, row: int, found: Mapping[str, torch.Tensor]) -> None:
@@ -444,10 +646,13 @@ class Stepping:
         for part in _PLAIN:
             setattr(self, part, found[part].clone())
         self.scales = {n: found[f"scales/{n}"].clone() for n in self.scales}
+        extremes = self.watch.extremes.found
+        extremes |= {n: found[f"extremes/{n}"].clone() for n in extremes}
+        self.watch.counts = found["counts"].clone()
 
 
-_TYPED = ("state", "old", "outputs")
-_PLAIN = ("time", "size", "wary", "failed")
+_TYPED = ("state", "old", "outputs", "anchored")
+_PLAIN = ("time", "late", "size", "wary", "failed", "idle", "stopped")
 
 
 def _between(start: Values, end: Values, s: torch.Tensor) -> Values:
@@ -462,6 +667,23 @@ def _between(start: Values, end: Values, s: torch.Tensor) -> Values:
 
 def _chosen(values: Mapping[str, TensorWrapper], index: torch.Tensor) -> Values:
     return {n: type(v)._new(v.data[index], v.sub_batch_ndim) for n, v in values.items()}
+
+
+def _replaced(values: Values, to: torch.Tensor, new: Values, rows: torch.Tensor) -> Values:
+    """``values`` with the points ``to`` replaced by ``rows`` of ``new``."""
+    return {
+        n: type(v)._new(v.data.index_put((to,), new[n].data[rows]), v.sub_batch_ndim)
+        for n, v in values.items()
+    }
+
+
+def _unravelled(point: int, batch: torch.Size) -> tuple[int, ...]:
+    """The index in the batch of a point that is counted in the flattened one."""
+    found: list[int] = []
+    for size in reversed(batch):
+        point, i = divmod(point, size)
+        found.append(i)
+    return tuple(reversed(found))
 
 
 def _joined(a: Values, b: Values) -> Values:

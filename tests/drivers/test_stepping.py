@@ -101,7 +101,7 @@ def test_the_first_increment():
 @torch.no_grad()
 @pytest.mark.parametrize("tolerance", [1e-3, 1e-4, 1e-5])
 def test_the_estimate_is_the_local_error(tolerance):
-    """Of x' = -2 x: the estimate of the first increment against the exponential, and the sum of all errors."""
+    """Of x' = -2 x: the sum of the estimates against the error at the end."""
     rules = Increments(tolerance=tolerance, first=1e-3)
     block = marching(decay(k=2.0), decaying(1.0, rows=2), increments=rules).advance(2)
     true = float(block.outputs["x"].data[1] - math.exp(-2.0))
