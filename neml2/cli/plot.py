@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from neml2.drivers import Trajectory
 
 _EPILOG = """\
-Names are `time`, those of the variables, their components (stress.xx), and quantities of symmetric tensors:
-von_mises(stress), principal(stress).1, equivalent_strain(strain), hydrostatic, trace, norm, rate(strain.xx).
+Names are `time`, those of the variables, their components (stress.xx) and quantities: von_mises(stress),
+principal(stress).1, equivalent_strain(strain), hydrostatic, trace, norm, energy(stress, strain), and the rate
+of any of them, as rate(strain.xx).
 Without -y the loop of stress and strain is drawn or, where there is none, every result over time.
 
   neml2-plot run.h5

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
+from neml2.drivers.derived import QUANTITIES, Derived, parse
 from neml2.drivers.layout import to_disk
 from neml2.drivers.trajectory import Trajectory
 from neml2.errors import MissingVariable
 from neml2.registry import did_you_mean, listing
 from neml2.solvers.status import Status
-from neml2.types import SR2, Scalar
+from neml2.types import SR2, Scalar, TensorWrapper
 
 _CALL = re.compile(r"(\w+)\((.+)\)(?:\.(\w+))?")
 
@@ -38,13 +39,12 @@ class Curves:
 def curves(trajectory: Trajectory, name: str) -> Curves:
     """A variable, a component or a quantity, physical components throughout.
 
-    ``time``, a Scalar's name, ``stress.xx`` (or ``stress_xx``), ``von_mises(stress)``,
-    ``principal(stress).1`` (the largest), ``hydrostatic(stress)``, ``trace(strain)``, ``norm(strain)``,
-    ``equivalent_strain(strain)``, or ``rate(...)`` of any of these: the change since the row before over that
-    of the time.
+    ``time``, a Scalar's name, ``stress.xx`` (or ``stress_xx``), one of
+    :data:`~neml2.drivers.derived.QUANTITIES` such as ``von_mises(stress)``, ``principal(stress).1`` (the
+    largest), or ``rate(...)`` of any of these: the change since the row before over that of the time.
 
     Raises :class:`~neml2.errors.MissingVariable` with the nearest spelling, or :class:`ValueError` where a
-    component has to be chosen, or a quantity is not that of a symmetric tensor.
+    component has to be chosen, or a quantity does not exist for a type of tensor.
     """
     name = name.strip()
     if name == "time" and name not in trajectory:
@@ -74,8 +74,10 @@ def drawable(trajectory: Trajectory) -> list[str]:
             found.append(name)
         else:
             found += [f"{name}.{c}" for c in value.COMPONENTS]
-        if isinstance(value, SR2):
-            found += [f"{q}({name}){p}" for q, about in _QUANTITIES.items() for p in about.parts or ("",)]
+        for function, quantity in QUANTITIES.items():
+            if quantity.arguments == 1 and isinstance(value, quantity.kinds):
+                parts = [f".{p}" for p in _PRINCIPAL] if function == "principal" else [""]
+                found += [f"{function}({name}){p}" for p in parts]
     return found
 
 
@@ -145,75 +147,63 @@ def _unit(trajectory: Trajectory, name: str) -> str:
 
 # ---------------------------------------------------------------------- quantities
 
-
-@dataclass(frozen=True)
-class _Quantity:
-    """A function of physical components ``(..., 6)``, and its name in words; ``parts`` are its last axis."""
-
-    of: Callable[[np.ndarray], np.ndarray]
-    words: str
-    parts: tuple[str, ...] = ()
-
-
-def _hydrostatic(t: np.ndarray) -> np.ndarray:
-    return t[..., :3].mean(-1)
-
-
-def _norm(t: np.ndarray) -> np.ndarray:
-    return np.sqrt((t[..., :3] ** 2).sum(-1) + 2 * (t[..., 3:] ** 2).sum(-1))
-
-
-def _deviator(t: np.ndarray) -> np.ndarray:
-    return t - _hydrostatic(t)[..., None] * np.array([1.0, 1.0, 1.0, 0.0, 0.0, 0.0])
-
-
-def _principal(t: np.ndarray) -> np.ndarray:
-    matrices = t[..., [0, 5, 4, 5, 1, 3, 4, 3, 2]].reshape(*t.shape[:-1], 3, 3)
-    known = np.isfinite(matrices).all((-1, -2), keepdims=True)  # eigvalsh takes no NaN
-    values = np.linalg.eigvalsh(np.where(known, matrices, 0.0))[..., ::-1]
-    return np.where(known[..., 0], values, np.nan)
-
-
-_QUANTITIES = {
-    "von_mises": _Quantity(lambda t: np.sqrt(1.5) * _norm(_deviator(t)), "von Mises {}"),
-    "principal": _Quantity(_principal, "principal {}", (".1", ".2", ".3")),
-    "hydrostatic": _Quantity(_hydrostatic, "hydrostatic {}"),
-    "trace": _Quantity(lambda t: 3 * _hydrostatic(t), "trace of {}"),
-    "norm": _Quantity(_norm, "norm of {}"),
-    "equivalent_strain": _Quantity(lambda t: np.sqrt(2 / 3) * _norm(_deviator(t)), "equivalent {}"),
+_WORDS = {  # of an axis; others are "trace of stress"
+    "von_mises": "von Mises {}",
+    "equivalent_strain": "equivalent {}",
+    "principal": "principal {}",
+    "hydrostatic": "hydrostatic {}",
 }
+_PRINCIPAL = ("1", "2", "3")
 
 
-def _quantity(trajectory: Trajectory, name: str, function: str, argument: str, part: str | None) -> Curves:
-    argument = argument.strip()
+def _quantity(trajectory: Trajectory, name: str, function: str, inside: str, part: str | None) -> Curves:
     if function == "rate" and part is None:
-        return _rate(trajectory, name, argument)
-    about = _QUANTITIES.get(function)
-    if about is None:
-        known = [*_QUANTITIES, "rate"]
+        return _rate(trajectory, name, inside.strip())
+    if function not in QUANTITIES:
+        known = [*QUANTITIES, "rate"]
         raise MissingVariable(
             f"there is no quantity '{function}'{did_you_mean(function, known)}; there are {listing(known)}"
         )
-    if argument not in trajectory:
+    derived = parse(f"{function}({inside})")
+    values = [_argument(trajectory, name, derived, v) for v in derived.variables]
+    parts = _PRINCIPAL if function == "principal" else ()
+    if (part or "") not in (parts or ("",)):
+        forms = [f"{derived.text}.{p}" for p in parts] or [derived.text]
+        raise ValueError(f"'{name}' is not one number; write {listing(forms)}")
+    of = _WORDS.get(function, f"{function} of {{}}").format
+    words = of(" and ".join(_words(v) for v in derived.variables))
+    if derived.quantity.accumulates:
+        result = _accumulated(derived, *values)
+    else:
+        result = derived.quantity.function(*values)
+    numbers = result.data.detach().cpu().numpy().reshape(len(trajectory), trajectory.batch.numel(), -1)
+    if part:
+        numbers = numbers[..., parts.index(part) :: len(parts)]  # the values of a site are side by side
+        words = _indexed(words, part)
+    return Curves(name, numbers, words, derived.declared(trajectory.origin.declared).unit)
+
+
+def _argument(trajectory: Trajectory, name: str, derived: Derived, variable: str) -> TensorWrapper:
+    if variable not in trajectory:
         raise MissingVariable(
-            f"{name}: there is no '{argument}'{did_you_mean(argument, trajectory.names)}; there are"
+            f"{name}: there is no '{variable}'{did_you_mean(variable, trajectory.names)}; there are"
             f" {listing(trajectory.names, 30)}"
         )
-    if not isinstance(trajectory[argument], SR2):
-        raise ValueError(
-            f"{name}: '{argument}' is a {type(trajectory[argument]).__name__}; {function} is that of a"
-            " symmetric tensor (SR2)"
-        )
-    wanted = "" if part is None else f".{part}"
-    if wanted not in (about.parts or ("",)):
-        forms = [f"{function}({argument}){p}" for p in about.parts or ("",)]
-        raise ValueError(f"'{name}' is not one number; write {listing(forms)}")
-    values = about.of(_sites(trajectory, argument))
-    words = about.words.format(_words(argument))
-    if about.parts:
-        values = values[..., about.parts.index(wanted)]
-        words = _indexed(words, wanted[1:])
-    return Curves(name, values, words, _unit(trajectory, argument))
+    value = trajectory[variable]
+    if not isinstance(value, derived.quantity.kinds):
+        wanted = listing(k.__name__ for k in derived.quantity.kinds)
+        raise ValueError(f"{name}: '{variable}' is a {type(value).__name__}; it has to be one of {wanted}")
+    return value.detach()
+
+
+def _accumulated(derived: Derived, a: TensorWrapper, b: TensorWrapper) -> TensorWrapper:
+    """The sum of the increments from row to row; zero at the first."""
+
+    def before(v: TensorWrapper) -> TensorWrapper:
+        return type(v)._new(torch.cat([v.data[:1], v.data[:-1]]), v.sub_batch_ndim)
+
+    change = derived.quantity.function(a, before(a), b, before(b))
+    return type(change)._new(change.data.cumsum(0), change.sub_batch_ndim)
 
 
 def _rate(trajectory: Trajectory, name: str, argument: str) -> Curves:

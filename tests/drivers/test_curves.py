@@ -62,6 +62,24 @@ def test_a_rate_is_the_change_over_that_of_the_time(shear):
     assert rate[2, 0] == 0.5 and np.isnan(rate[2, 1])  # no time passes
 
 
+def test_the_energy_adds_up():
+    pulled = made([0.0, 1.0, 2.0], stress=uniaxial([0, 10, 20]), strain=uniaxial([0, 0.1, 0.2]))
+    energy = curves(pulled, "energy(stress, strain)")
+    np.testing.assert_allclose(energy.values[:, 0, 0], [0, 0.5, 2], rtol=1e-15)
+    assert energy.label == "energy of stress and strain (MPa)"
+
+
+def test_quantities_of_sites():
+    sites = SR2(uniaxial(np.arange(6.0).reshape(2, 1, 3)).data, 1)
+    several = made([0.0, 1.0], (1,), s=sites)
+    np.testing.assert_allclose(
+        curves(several, "von_mises(s)").values[:, 0], [[0, 1, 2], [3, 4, 5]], rtol=1e-15
+    )
+    np.testing.assert_allclose(
+        curves(several, "principal(s).1").values[:, 0], [[0, 1, 2], [3, 4, 5]], rtol=1e-15
+    )
+
+
 def test_labels_have_words_indices_and_units(shear):
     index = "$_{{\\mathrm{{{}}}}}$".format
     assert curves(shear, "stress.xy").label == f"stress{index('xy')} (MPa)"
@@ -110,7 +128,8 @@ def test_points_by_their_place():
         ("stress", ValueError, "'stress' is a SR2; say which component, such as 'stress.xx'"),
         ("von_misses(stress)", MissingVariable, "no quantity 'von_misses'; did you mean 'von_mises'"),
         ("von_mises(stres)", MissingVariable, "no 'stres'; did you mean 'stress'"),
-        ("von_mises(F)", ValueError, "'F' is a R2; von_mises is that of a symmetric tensor"),
+        ("von_mises(F)", ValueError, "'F' is a R2; it has to be one of SR2"),
+        ("energy(stress)", ValueError, r"energy takes 2: energy\(stress, strain\)"),
         ("von_mises(stress).1", ValueError, r"write von_mises\(stress\)"),
         ("principal(stress)", ValueError, r"not one number; write principal\(stress\).1,"),
         ("rate(stress)", ValueError, "say which component"),

@@ -43,3 +43,9 @@ def test_the_loop_is_where_the_work_is():
     assert loop(worked) == ("strain.xx", "stress.xx")
     assert loop(made([0.0, 1.0], strain=uniaxial([0, 0.01]))) is None
     assert loop(made([0.0, 1.0], strain=uniaxial([0, 0.01]), stress=uniaxial([0, 0]))) is None
+
+
+def test_numbers_that_the_trajectory_knows():
+    saws = made(np.arange(17.0), x=scalar(saw(2)))
+    object.__setattr__(saws, "cycle", np.repeat([7, 8], [9, 8]))
+    assert cycle_numbers(saws, True, saw(2)[:, None])[:, 0].tolist() == [7] * 9 + [8] * 8
