@@ -10,7 +10,8 @@ import torch
 
 from neml2.drivers.compose import aligned, lead
 from neml2.drivers.control import Control
-from neml2.drivers.history import History, as_data
+from neml2.drivers.given import as_data
+from neml2.drivers.history import History
 from neml2.drivers.segments import Stretch, check_component, number
 from neml2.registry import did_you_mean, listing
 from neml2.types import TensorWrapper

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 
 from neml2.drivers.control import LABELS, Control
-from neml2.drivers.history import History, as_data
+from neml2.drivers.given import as_data
+from neml2.drivers.history import History
 from neml2.drivers.segments import HOLD, Along, FollowUp, Segment, Stretch, check_component, number, positive
 from neml2.registry import did_you_mean, listing
 from neml2.types import Scalar, TensorWrapper

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 
 from neml2.drivers.control import Control
+from neml2.drivers.given import as_data as as_data
+from neml2.drivers.given import check_time as check_time
+from neml2.drivers.given import is_a as is_a
+from neml2.drivers.given import point as point
 from neml2.errors import MissingVariable
 from neml2.registry import did_you_mean, listing
 from neml2.step import StateUpdate
@@ -123,6 +127,58 @@ class History:
         return compose(segments, start=start, initial=initial, constant=constant)
 
     @classmethod
+    def from_csv(
+        cls,
+        path: str | os.PathLike[str],
+        columns: Mapping[str, str],
+        *,
+        units: Mapping[str, str] | None = None,
+        into: Mapping[str, str] | None = None,
+        shear: str | Mapping[str, str] | None = None,
+        prescribed: Iterable[str] = (),
+        resample: Any = None,
+        gaps: str = "refuse",
+        backward: str = "refuse",
+        delimiter: str | None = None,
+        decimal: str = ".",
+        skip: int = 0,
+        initial: Mapping[str, Any] | None = None,
+        constant: Mapping[str, Any] | None = None,
+    ) -> History:
+        """From a measured table with a line of column names.
+
+        columns
+            The column of ``"time"``, of controlled components (``"strain.xx"``, ``"stress.yy"``,
+            ``"deformation_gradient.xy"``), and of other prescribed variables: ``"T"`` for a Scalar,
+            ``"E.xx"`` and so on for a tensor. Components of a control that have no column are free of stress.
+        units
+            The units of the columns, by these names or for a whole variable (``{"strain": "%"}``); by default
+            those in brackets at the end of a column's name, as in ``Strain [%]``.
+        into
+            The units that the model has, likewise. Columns with units need it, all but strains, which become
+            plain numbers.
+        shear
+            ``"engineering"`` or ``"tensor"``, for shear strains; it must be said where there is one. A dict
+            by name says it for other tensors, which are taken as tensor components otherwise.
+        prescribed
+            ``"strain"`` if it is a variable of that name and no control; all its components are needed then.
+        resample
+            Times at which to take the values instead, or a number of rows evenly spaced; on straight lines.
+        gaps
+            What empty cells do: ``"refuse"``, ``"interpolate"`` over time, or ``"drop"`` the row.
+        backward
+            What times do that do not increase: ``"refuse"``, or ``"drop"`` the row.
+        delimiter, decimal, skip
+            Between cells (one of ``; , tab`` by default), in numbers, and lines before that of the names.
+
+        Raises :class:`ValueError`, with line and column, for anything in the table that is not as said.
+        """
+        from neml2.drivers.measured import Reading, from_csv, measured
+
+        reading = Reading(units or {}, into or {}, shear, prescribed, resample, gaps, backward)
+        return measured(from_csv(path, delimiter, decimal, skip), columns, reading, initial, constant)
+
+    @classmethod
     def from_pandas(
         cls,
         table: pandas.DataFrame,
@@ -132,6 +188,8 @@ class History:
         scalars: Iterable[str] = (),
         initial: Mapping[str, Any] | None = None,
         constant: Mapping[str, Any] | None = None,
+        columns: Mapping[str, str] | None = None,
+        **reading: Any,
     ) -> History:
         """From a table with one row per step.
 
@@ -141,7 +199,17 @@ class History:
         other column is a Scalar of that name. ``scalars`` names columns that are Scalars whatever they look
         like. With ``batch``, a column that numbers or names the specimens, the table holds their histories
         one after the other.
+
+        With ``columns`` the table is a measured one and is read as :meth:`from_csv` reads it, whose other
+        options may be given as well.
         """
+        if columns is not None:
+            from neml2.drivers import measured
+
+            return measured.measured(
+                measured.from_pandas(table), columns, measured.Reading(**reading), initial, constant
+            )
+        _no_reading(reading)
         from neml2.drivers.tables import from_pandas
 
         given_time, prescribed = from_pandas(table, time, batch, tuple(scalars))
@@ -155,6 +223,8 @@ class History:
         *,
         initial: Mapping[str, Any] | None = None,
         constant: Mapping[str, Any] | None = None,
+        columns: Mapping[str, str] | None = None,
+        **reading: Any,
     ) -> History:
         """From a dataset in the layout of our HDF5 files: the prescribed values of a trajectory, or your own.
 
@@ -163,7 +233,17 @@ class History:
         dimension is a batch dimension, or a sub-batch one if its name starts with ``sub_batch``.
         ``variables`` chooses; by default all with the attribute ``role = "force"``, or all if none has a
         role.
+
+        With ``columns`` the one-dimensional arrays are a measured table and are read as :meth:`from_csv`
+        reads it, whose other options may be given as well; units are those of the attribute ``units``.
         """
+        if columns is not None:
+            from neml2.drivers import measured
+
+            return measured.measured(
+                measured.from_xarray(dataset), columns, measured.Reading(**reading), initial, constant
+            )
+        _no_reading(reading)
         from neml2.drivers.tables import from_xarray
 
         time, prescribed = from_xarray(dataset, variables)
@@ -271,76 +351,15 @@ class History:
         return Binding(self, update, time, settings).result()
 
 
-def as_data(value: Any, what: str) -> torch.Tensor:
-    """A tensor from a tensor (itself), a numpy array (in its dtype), a number or nested lists (float64)."""
-    if isinstance(value, torch.Tensor):
-        return value
-    if isinstance(value, TensorWrapper):
-        return value.data
-    _refuse_labels(value, what)
-    if isinstance(value, np.ma.MaskedArray):  # what is masked is missing, whatever number lies below
-        value = np.ma.filled(value.astype(np.result_type(value.dtype, np.float32)), np.nan)
-    try:
-        array = np.array(value)
-        if array.dtype == object or array.dtype.kind not in "fiub":
-            raise TypeError(f"an array of {array.dtype}")
-        if array.dtype.kind == "u" or array.dtype.itemsize > 8:  # kinds that torch has not, or hardly
-            array = array.astype(np.float64)
-        return torch.from_numpy(array.astype(array.dtype.newbyteorder("="), copy=False))
-    except (TypeError, ValueError) as error:
+def _no_reading(options: Mapping[str, Any]) -> None:
+    """:class:`TypeError` for options that only a measured table has."""
+    for name in options:
         raise TypeError(
-            f"{what} is a {type(value).__name__} ({error}); give a typed tensor, a torch tensor, a numpy"
-            " array or"
-            f" numbers in lists of equal lengths"
-        ) from None
-
-
-def is_a(value: Any, name: str) -> bool:
-    """Whether ``value`` is a ``"package.Class"``, without importing the package."""
-    return any(f"{c.__module__.partition('.')[0]}.{c.__name__}" == name for c in type(value).__mro__)
-
-
-def _refuse_labels(value: Any, what: str) -> None:
-    """:class:`TypeError` for components that carry names: they are physical, and raw arrays are not."""
-    if is_a(value, "pandas.DataFrame"):
-        kind, way, raw = "a pandas DataFrame", "the whole table to History.from_pandas", ".to_numpy()"
-    elif is_a(value, "xarray.DataArray") and any(str(d).startswith("component") for d in value.dims):
-        kind, way, raw = "an xarray DataArray of components", "its dataset to History.from_xarray", ".values"
-    else:
-        return
-    raise TypeError(f"{what} is {kind}; give {way}, or {raw} if it holds stored (Mandel) components")
+            f"the option '{name}' is for measured tables; give columns={{'time': ..., ...}} as well"
+        )
 
 
 def _by_name(values: Any, what: str) -> dict[str, Any]:
     if values is not None and not isinstance(values, Mapping):
         raise TypeError(f"{what} is a {type(values).__name__}; give a dict of values by variable name")
     return dict(values or {})
-
-
-def check_time(time: torch.Tensor, lengths: torch.Tensor | None = None) -> None:
-    """:class:`ValueError` unless the time is finite and increases from step to step, in rows that count."""
-    if time.ndim == 0 or time.shape[0] == 0:
-        raise ValueError(
-            f"the time has shape {tuple(time.shape)}; give the time of every step, (n,) or (n, *batch)"
-        )
-    broken = (~time.isfinite()).nonzero()
-    if len(broken):
-        i = tuple(broken[0].tolist())
-        raise ValueError(f"the time is {float(time[i]):g} at step {i[0]}{point(i[1:])}; it must be finite")
-    stuck = time[1:] <= time[:-1]
-    if lengths is not None:
-        row = torch.arange(1, len(time)).reshape(-1, *(1,) * lengths.ndim)
-        stuck = stuck & (row < lengths)
-    stuck = stuck.nonzero()
-    if len(stuck):
-        i = tuple(stuck[0].tolist())
-        before, after = float(time[i]), float(time[(i[0] + 1, *i[1:])])
-        raise ValueError(
-            f"the time does not increase at step {i[0] + 1}{point(i[1:])}: {after:.12g} after {before:.12g};"
-            f" every step needs a positive time increment"
-        )
-
-
-def point(index: tuple[int, ...], what: str = "point") -> str:
-    """``", point 3"`` or ``", point (1, 2)"`` for messages; nothing without a batch."""
-    return f", {what} {index[0] if len(index) == 1 else index}" if index else ""

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from neml2.drivers.control import LABELS
-from neml2.drivers.history import as_data
+from neml2.drivers.given import as_data
 from neml2.registry import did_you_mean, listing
 
 

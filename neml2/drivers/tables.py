@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from neml2.drivers.history import is_a
+from neml2.drivers.given import is_a
 from neml2.drivers.layout import STEP, Column, component_dim, from_column, from_disk
 from neml2.registry import did_you_mean, listing
 from neml2.types import R2, SR2, TensorWrapper, Vec
