@@ -96,6 +96,25 @@ class History:
         start = f", initial {listing(self.initial)}" if self.initial else ""
         return f"History({len(self)} steps of {listing(names)}{start})"
 
+    def __str__(self) -> str:
+        from neml2.drivers.history_looks import table
+
+        return table(self)
+
+    def _repr_html_(self) -> str:
+        from neml2.drivers.history_looks import html
+
+        return html(self)
+
+    def plot(self, path: str | os.PathLike[str] | None = None) -> Any:
+        """A matplotlib figure of everything that is prescribed over time; saved to ``path`` if that is given.
+
+        What is known only in the run is left out.
+        """
+        from neml2.drivers.history_looks import plot
+
+        return plot(self, path)
+
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], time: str = "t") -> History:
         """From a dict that holds the time under the name ``time`` among the prescribed values."""
