@@ -90,7 +90,20 @@ _LAZY = {  # loaded on first use: they bring in libraries that a script may not 
     "neml2.solvers.krylov": ("GMRES", "BiCGStab"),
 }
 _HOME = {name: module for module, names in _LAZY.items() for name in names}
-_SUBMODULES = ("aoti", "cli", "data", "drivers", "es", "hit", "log", "models", "ops", "solvers", "types")
+_SUBMODULES = (
+    "aoti",
+    "cli",
+    "data",
+    "drivers",
+    "es",
+    "hit",
+    "log",
+    "models",
+    "ops",
+    "solvers",
+    "texture",
+    "types",
+)
 
 if TYPE_CHECKING:
     from neml2.compiler.update import NativeUpdate

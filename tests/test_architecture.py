@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1] / "neml2"
 LAYERS = [  # a module may import from its own layer and from those above it in this list
     {"types", "fields", "lags", "errors", "html", "aoti", "compat", "ops"},
     {"registry", "log"},
-    {"data"},
+    {"data", "texture"},
     {"context", "values", "binding", "derivatives", "parameters", "model"},
     {"composed", "solvers"},
     {"system", "points", "gradient"},

@@ -11,7 +11,7 @@ import torch
 from neml2.binding import Wired
 from neml2.fields import Field, ParameterField
 from neml2.hit.document import Value
-from neml2.hit.errors import InputError, WrongKind, did_you_mean, listing
+from neml2.hit.errors import InputError, UnknownName, WrongKind, did_you_mean, listing
 from neml2.hit.literals import looks_like_a_number, number, why_no_number
 from neml2.types import Scalar, TensorWrapper
 
@@ -67,7 +67,7 @@ def _one(file: InputFile, label: str, value: Value, word: str, field: Field) -> 
     if isinstance(field, ParameterField) and field.promotable:
         return _wired(file, label, value, word, field)
     hint = did_you_mean(word, file.names("Tensors")) or f"; give {_expected(field)}"
-    raise InputError(
+    raise UnknownName(
         value.where, f"{label} {value.name} is '{word}', neither a number nor one of [Tensors]{hint}"
     )
 
@@ -78,7 +78,7 @@ def _literal(label: str, value: Value, numbers: list[float], field: Field) -> An
         return numbers[0] if len(numbers) == 1 else numbers
     size = math.prod(kind.BASE_SHAPE)
     if not isinstance(field, ParameterField):
-        raise InputError(
+        raise UnknownName(
             value.where,
             f"{label} {value.name} needs the name of a {kind.__name__} in [Tensors], not a number",
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 
 import torch
@@ -52,9 +51,7 @@ def symmetry(orbifold: str, *, dtype: torch.dtype = torch.float64, device: Devic
     main axis and x along a direction of the lattice. Raises :class:`ValueError` for another name.
     """
     if orbifold not in _CLASSES:
-        near = difflib.get_close_matches(str(orbifold), _CLASSES, n=1)
-        hint = f"; did you mean '{near[0]}'?" if near else ""
-        raise ValueError(f"there is no crystal class '{orbifold}'{hint} (classes: {', '.join(_CLASSES)})")
+        raise ValueError(f"there is no crystal class '{orbifold}'; give one of {', '.join(_CLASSES)}")
     quaternions = torch.tensor(_CLASSES[orbifold], dtype=torch.float64)
     matrices = quaternion_rotation_matrix(Quaternion(quaternions, 1)).data
     # entries are multiples of 1/2 or of sqrt(3)/2: exact zeros and ones stay so in what is made of them
