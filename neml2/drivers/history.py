@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from neml2.drivers.binding import Loading
     from neml2.drivers.segments import Segment, Stretch
+    from neml2.hit.input_file import InputFile
     from neml2.hit.settings import Settings
 
 Values = dict[str, TensorWrapper]
@@ -267,6 +268,26 @@ class History:
 
         time, prescribed = from_xarray(dataset, variables)
         return cls(time, prescribed, initial=initial, constant=constant)
+
+    def to_input(self, model: str = "model", driver: str = "driver") -> str:
+        """The blocks ``[Tensors]`` and ``[Drivers/driver]`` of an input file that has ``[Models/model]``.
+
+        Every number is read back to the bit. Raises :class:`ValueError` for plain arrays whose type is not
+        known, and for what input files cannot say: conditions that end a segment.
+        """
+        from neml2.drivers.history_text import to_input
+
+        return to_input(self, model, driver)
+
+    @classmethod
+    def from_input(cls, file: InputFile | str | os.PathLike[str], driver: str = "driver") -> History:
+        """The history of ``[Drivers/driver]`` of an input file: one that is loaded, or its path.
+
+        Raises :class:`ValueError` when there is no such driver, or it has no history.
+        """
+        from neml2.drivers.history_text import from_input
+
+        return from_input(file, driver)
 
     def replace(self, **changes: Any) -> History:
         """A history with some of its parts replaced, by the names of the arguments."""

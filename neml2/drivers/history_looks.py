@@ -99,7 +99,8 @@ def plot(history: History, path: str | os.PathLike[str] | None = None) -> Any:
         figure.subplots(len(shown), 1, sharex=True, squeeze=False)[:, 0], shown, strict=True
     ):
         for i in range(min(one.values.shape[1], _MOST_LINES)):
-            axes.plot(time[:, i % time.shape[1]], one.values[:, i], lw=1.1)
+            lone = np.isfinite(one.values[:, i]).sum() < 2  # a line of one point would not be seen
+            axes.plot(time[:, i % time.shape[1]], one.values[:, i], lw=1.1, marker="." if lone else "")
         axes.set_ylabel(one.name)
         axes.spines[["top", "right"]].set_visible(False)
     axes.set_xlabel("time")
