@@ -288,7 +288,7 @@ def isochronous(
 ) -> History:
     """Creep tests at several ``stresses`` ``(batch)``, with rows at all the ``times`` since their beginning.
 
-    :func:`neml2.drivers.isochronous_curves` reads the curves off the trajectory.
+    :func:`neml2.drivers.isochrones.isochronous_curves` reads the curves off the trajectory.
     """
     ends = positive(times, "times").reshape(-1) - positive(load_time, "load_time")
     if not (ends > 0).all():
