@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import torch
 
-from neml2.drivers.conditions import Extremes, View, parse
-from neml2.drivers.segments import Stretch
+from neml2.drivers.conditions import View, parse
 from neml2.registry import did_you_mean, listing
 from neml2.types import TensorWrapper
 
@@ -123,74 +122,6 @@ class Found:
     state: Mapping[str, TensorWrapper] = field(repr=False)
 
 
-class Watch:
-    """The events of a march, and the conditions ``until`` of its segments: what has been found of them.
-
-    Those of the segments come last; they act in the rows of their segment, every time.
-    """
-
-    def __init__(
-        self, events: Sequence[Event], stretches: Iterable[Stretch], points: int, device: torch.device
-    ) -> None:
-        ends = [(s, _until(s)) for s in stretches if s.until is not None]
-        self.events = (*events, *(e for _, e in ends))
-        self.stretches = (*[None] * len(events), *(s for s, _ in ends))
-        self.extremes = Extremes(points)
-        self.counts = torch.zeros(len(self.events), points, dtype=torch.int64, device=device)
-        self._most = torch.tensor([e.times or 2**62 for e in self.events], device=device)
-        self._strict = torch.tensor([e.strict for e in self.events], dtype=torch.bool, device=device)
-        self._way = torch.tensor([e.direction or 0 for e in self.events], device=device)
-        self._passes = torch.tensor([e.action == "continue" for e in self.events], device=device).bool()
-        self._ends = torch.tensor([s is not None for s in self.stretches], device=device).bool()
-        self.tolerance = torch.tensor([e.tolerance for e in self.events], device=device).double()
-
-    def values(self, view: View, row: int | None = None) -> torch.Tensor:
-        """The number of every event, ``(events, points)``; NaN for those not watched before ``row``."""
-        found = view.time.new_full((len(self.events), len(view.index)), torch.nan)
-        for i, (e, s) in enumerate(zip(self.events, self.stretches, strict=True)):
-            if s is None or row is None or s.first <= row <= s.last:
-                found[i] = e.value(view)
-        return found
-
-    def acts(self, event: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
-        """Which of these events, if found once more at these points, act on them."""
-        return self._ends[event] | (
-            (self.counts[event, index] + 1 >= self._most[event]) & ~self._passes[event]
-        )
-
-    def crossed(self, before: torch.Tensor, after: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
-        """+1 or -1 where an event lies between the two values, 0 elsewhere; ``(events, points)``."""
-        strict = self._strict[:, None]
-        up = ~_over(before, strict) & _over(after, strict)
-        down = ~(before <= 0) & (after <= 0)
-        sign = up.long() * (self._way >= 0)[:, None] - down.long() * (self._way <= 0)[:, None]
-        return sign * (self.counts[:, index] < self._most[:, None])
-
-    def strict(self, event: torch.Tensor, sign: torch.Tensor) -> torch.Tensor:
-        """Whether equality is still before these events."""
-        return self._strict[event] & (sign > 0)
-
-    def begun(self, row: int) -> list[int]:
-        """The events that end the segment that begins with ``row``, if they tell when they hold."""
-        return [
-            i
-            for i, (e, s) in enumerate(zip(self.events, self.stretches, strict=True))
-            if s is not None and s.first == row and e.direction
-        ]
-
-
-def _until(stretch: Stretch) -> Event:
-    """The condition that ends a segment, as an event."""
-    name = stretch.name or (stretch.until if isinstance(stretch.until, str) else "")
-    if isinstance(stretch.until, Event):
-        return replace(stretch.until, action="freeze", times=None)
-    return Event(stretch.until, name, "freeze", times=None)
-
-
-def _over(value: torch.Tensor, strict: torch.Tensor) -> torch.Tensor:
-    return torch.where(strict, value > 0, value >= 0)
-
-
 def locate(
     value: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
     before: torch.Tensor,
@@ -219,7 +150,7 @@ def locate(
         bisected = (b - a > _BEHIND * 0.5**count) | ~(place > a) | ~(place < b)
         place = torch.where(bisected, 0.5 * (a + b), place)
         g = value(which, place).to(ga.dtype)
-        over = _over(g, strict[which])
+        over = is_over(g, strict[which])
         last = side[which]
         low[which], high[which] = torch.where(over, a, place), torch.where(over, place, b)
         # an end that stays twice counts half: the other end will move next
@@ -227,3 +158,8 @@ def locate(
         g_high[which] = torch.where(over, g, torch.where(last < 0, 0.5 * gb, gb))
         side[which] = torch.where(over, 1.0, -1.0).to(side.dtype)
     return high
+
+
+def is_over(value: torch.Tensor, strict: torch.Tensor) -> torch.Tensor:
+    """Whether values are positive; where ``strict`` is not set, zero counts as well."""
+    return torch.where(strict, value > 0, value >= 0)

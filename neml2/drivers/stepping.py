@@ -3,72 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from dataclasses import dataclass, replace
 
 import torch
 
 from neml2.derivatives import expand_batch
 from neml2.drivers.aim import TARGET, Aim
+from neml2.drivers.attempts import Advance, Attempt, Attempts, Places
 from neml2.drivers.binding import Loading
+from neml2.drivers.blocks import Block, Rows
 from neml2.drivers.conditions import View
-from neml2.drivers.events import Event, Found, Watch, locate
+from neml2.drivers.events import Event, Found
+from neml2.drivers.flat import between, chosen, copied, replaced, widened
 from neml2.drivers.increments import Gauge, Increments
 from neml2.drivers.segments import Stretch
+from neml2.drivers.watching import Watch
 from neml2.lags import lagged
 from neml2.points import put
 from neml2.solvers.status import Status
 from neml2.step import StateUpdate, StepResult
 from neml2.types import Scalar, TensorWrapper
 
+__all__ = ["Block", "Failure", "Stepping"]
 Values = dict[str, TensorWrapper]
 
 
-class Advance(Protocol):
-    """One step of some points of a batch: :class:`~neml2.StateUpdate`, or its native counterpart."""
-
-    def __call__(
-        self, state: Values, forces: Values, old_forces: Values, *, points: torch.Tensor, batch: torch.Size
-    ) -> StepResult:
-        """All values have the batch ``(points,)``; ``points`` are their indices in ``batch``."""
-
-
 @dataclass(frozen=True, eq=False)
-class Block:
-    """Rows of a march.
-
-    time, outputs, forces
-        As in a :class:`~neml2.drivers.Trajectory`: ``(rows, *batch, ...)``, or without the batch where the
-        history has none.
-    status, iterations
-        ``(rows, *batch)``; the iterations of all increments, rejected ones included.
-    pieces, rejected
-        How many increments were taken and rejected, ``(rows, *batch)``.
-    error
-        The sum of the estimated local errors of a row interval, ``(rows, *batch)``; see
-        :class:`~neml2.drivers.increments.Increments`.
-    found
-        The events that have happened in these rows.
-    """
-
-    time: torch.Tensor
-    outputs: Values
-    forces: Values
-    status: torch.Tensor
-    iterations: torch.Tensor
-    pieces: torch.Tensor
-    rejected: torch.Tensor
-    error: torch.Tensor
-    found: tuple[Found, ...] = ()
-
-
-@dataclass(frozen=True)
 class Failure:
-    """Points that failed between two rows: the later row, indices in the flattened batch, and why."""
+    """Points that failed between two rows: the later row, their indices in the flattened batch, and why.
+
+    ``status`` ``(points,)`` is how they ended; ``result`` is their last increment, made by themselves.
+    """
 
     row: int
     points: torch.Tensor
+    status: torch.Tensor
     why: str
+    result: StepResult
 
 
 @dataclass
@@ -92,45 +63,6 @@ class _Interval:
         """The time of points at ``s`` of their way; at 1 that of the row, to the bit."""
         t0, t1 = self.t0[index], self.t1[index]
         return torch.where(s == 1, t1, (t0 + (t1 - t0) * s).to(t1.dtype))
-
-
-@dataclass(frozen=True)
-class _Points:
-    """Some points at the start of an increment: what it starts from, and the ends of the row interval."""
-
-    index: torch.Tensor
-    a: torch.Tensor
-    state: Values
-    old: Values
-    start: Values
-    end: Values
-
-    def some(self, which: torch.Tensor) -> _Points:
-        """Some of them."""
-        parts = (_chosen(v, which) for v in (self.state, self.old, self.start, self.end))
-        return _Points(self.index[which], self.a[which], *parts)
-
-
-@dataclass(frozen=True)
-class _Trial:
-    """An increment of some points, ``(points,)``, not accepted yet."""
-
-    outputs: Values
-    state: Values
-    old: Values
-    forces: Values
-    status: torch.Tensor
-    iterations: torch.Tensor
-    over: torch.Tensor
-    error: torch.Tensor
-
-
-@dataclass
-class _Rows:
-    time: list[torch.Tensor] = field(default_factory=list)
-    outputs: list[Values] = field(default_factory=list)
-    forces: list[Values] = field(default_factory=list)
-    marks: list[tuple[torch.Tensor, ...]] = field(default_factory=list)
 
 
 class Stepping:
@@ -178,11 +110,11 @@ class Stepping:
         outputs: Values | None = None,
     ) -> None:
         self.update, self.loading, self.time_name = update, loading, time
-        self._advance: Any = advance or update
         self.increments = increments or Increments(smallest=1.0)
         self.gauge = Gauge(self.increments, update)
-        self.aim, self.cycle = aim, cycle
+        self.aim = aim
         self.batch, self.points = loading.batch, loading.batch.numel()
+        self.attempts = Attempts(update, advance, self.gauge, self.increments.doubles, self.batch)
         if state is None:
             state = update.initial_state({**loading.zeros, **loading.initial}, loading.time)
         if outputs is None:
@@ -196,10 +128,10 @@ class Stepping:
         forces = {n: self._flat(v) for n, v in loading.at(0).items()}
         for n in update.states:  # equal old values say that there is no history before them
             for lag in range(1, update.depth[n]):
-                self.state.setdefault(lagged(n, lag), _copy(self.state[n]))
+                self.state.setdefault(lagged(n, lag), self.state[n])
         for n, v in forces.items():
             for lag in range(max(update.depth.get(n, 1), 1)):
-                self.old[lagged(n, lag)] = _copy(v)
+                self.old[lagged(n, lag)] = v
         like = loading.time.detach()
         zero = torch.zeros(self.points, dtype=torch.float64, device=like.device)
         self.late = like.new_zeros(self.points)  # how far the clock of a point is behind
@@ -213,12 +145,13 @@ class Stepping:
         self.stopped = zero.bool()
         lengths = loading.lengths
         self._lengths = None if lengths is None else lengths.to(like.device).expand(self.batch).flatten()
-        self._bends = bool(events) or any(s.until is not None for s in stretches)
+        self._own = bool(events) or aim is not None or any(s.until is not None for s in stretches)
         self.anchored: Values = {}
-        self.watch = Watch(events, stretches, self.points, like.device)
+        self.watch = Watch(events, stretches, self.batch, like.device, cycle)
         self.found: list[Found] = []
         with torch.no_grad():
-            view = self._view(0, {**forces, **self.outputs}, self.time, torch.arange(self.points))
+            everyone = torch.arange(self.points, device=like.device)
+            view = self.watch.view(0, {**forces, **self.outputs}, self.time, everyone)
             self.watch.values(view)  # names are checked before the first step
             self.watch.extremes.take(view)
 
@@ -230,7 +163,7 @@ class Stepping:
         given = [v.data for v in (*loading.forces.values(), *loading.initial.values())]
         given += [*model.parameters(), *(v.data for v in self.state.values())]
         self._tracked = torch.is_grad_enabled() and any(t.requires_grad for t in given)
-        first, rows, self.found = self.row + 1, _Rows(), []
+        rows, self.found = Rows(self.row + 1, self._own), []
         while self.row + 1 < last and not self.finished:
             if self.row < 0:
                 self._begin(rows)
@@ -238,26 +171,26 @@ class Stepping:
                 self._step(self.row + 1, rows)
             self.row += 1
             if self.aim is not None and self.row in self.aim.anchors:
-                self.anchored = {n: _copy(self.outputs[n]) for n in (self.aim.strain, self.aim.stress)}
-        return self._block(first, rows)
+                self.anchored = copied({n: self.outputs[n] for n in (self.aim.strain, self.aim.stress)})
+        return rows.block(loading, self.outputs, self.old, tuple(self.found))
 
     @property
     def finished(self) -> bool:
         """Whether no point goes on, and an event has stopped one at least."""
         out = (self.failed != 0) | (self.idle >= len(self.loading))
+        if self._lengths is not None:
+            out |= self._lengths <= self.row + 1
         return bool(self.stopped.any()) and bool(out.all())
 
-    def _begin(self, rows: _Rows) -> None:
+    def _begin(self, rows: Rows) -> None:
         """The initial row."""
         none = torch.zeros_like(self.failed, dtype=torch.int32)
         status = torch.full_like(self.failed, int(Status.NOT_SOLVED))
-        rows.marks.append((status, none, none, none, self.size.new_zeros(self.points)))
-        rows.outputs.append(self.outputs)
-        if self._bends or self.aim is not None:
-            rows.time.append(self.time)
-            rows.forces.append({n: self.old[n] for n in self.loading.forces})
+        error = self.size.new_zeros(self.points)
+        forces = {n: self.old[n] for n in self.loading.forces}
+        rows.add(self.outputs, self.time, forces, (status, none, none, none, error))
 
-    def _step(self, k: int, rows: _Rows) -> None:
+    def _step(self, k: int, rows: Rows) -> None:
         """Row ``k``: increments until every point is there."""
         was = self.failed.clone()
         way = self._interval(k)
@@ -268,19 +201,18 @@ class Stepping:
         self.time = torch.where(lost, way.t1, self.time)
         status = torch.where(ended, int(Status.ENDED), self.failed)
         status = torch.where(was != 0, int(Status.FROZEN), status).to(torch.int8)
-        rows.marks.append((status, way.iterations, way.pieces, way.rejected, way.error))
-        rows.outputs.append(self.outputs)
-        if self._bends or self.aim is not None:
-            rows.time.append(self.time)
+        forces = {n: self.old[n] for n in self.loading.forces}
+        if bool(lost.any()):
             index = lost.nonzero().squeeze(-1)
-            reached = {n: self.old[n] for n in self.loading.forces}
-            rows.forces.append(_replaced(reached, index, way.end, index) if len(index) else reached)
+            forces = replaced(forces, index, way.end, index)
+        marks = (status, way.iterations, way.pieces, way.rejected, way.error)
+        rows.add(self.outputs, self.time, forces, marks)
 
     def _interval(self, k: int) -> _Interval:
         t0, t1 = self.time, self._clock(k)
         start = {n: self.old[n] for n in self.loading.forces}
         end = {n: self._flat(v) for n, v in self.loading.at(k).items()}
-        if self._bends and self.time_name in end:
+        if self._own and self.time_name in end:
             end[self.time_name] = Scalar(t1)
         if self.aim is not None:
             shaped = {n: self._shaped(self.outputs[n]) for n in (self.aim.strain, self.aim.stress)}
@@ -290,9 +222,7 @@ class Stepping:
                 end[TARGET] = self._flat(self.aim.target(k, anchored))
         begun = self.outputs
         if not self._tracked:  # rows are kept; what is written to in place from here on are copies
-            self.outputs, self.state, self.old = (
-                {n: _copy(v) for n, v in values.items()} for values in (self.outputs, self.state, self.old)
-            )
+            self.outputs, self.state, self.old = map(copied, (self.outputs, self.state, self.old))
         self.time = self.time.clone()
         if k == 1 and self.increments.first is not None:
             self.size = self.increments.first * (t1 - t0).double()
@@ -300,14 +230,15 @@ class Stepping:
         zero = torch.zeros_like(self.size)
         everyone = torch.arange(self.points, device=zero.device)
         with torch.no_grad():
-            view = self._view(k - 1, {**start, **begun}, t0, everyone)
+            view = self.watch.view(k - 1, {**start, **begun}, t0, everyone)
             values = self.watch.values(view, k)
         for i in self.watch.begun(k):  # a condition that holds already ends its segment at once
             met = self.watch.events[i].holds(values[i]) & (self.failed == 0) & (self.idle <= k)
             index = met.nonzero().squeeze(-1)
             if len(index):
-                self._record(k, torch.full_like(index, i), index, begun, index, t0[index])
-                self._end(torch.full_like(index, i), index)
+                event = torch.full_like(index, i)
+                self.found += self.watch.record(k, event, index, chosen(begun, index), t0[index])
+                self._end(event, index)
         live = (self.failed == 0) & (self.idle <= k)
         if self._lengths is not None:
             live &= self._lengths > k
@@ -325,9 +256,10 @@ class Stepping:
         at = self._gather(index, way)
         b = rules.end(at.a, self.size[index] / span)
         with torch.no_grad():
-            trial = self._attempt(at, b, estimate=True)
+            scales = {n: x[index] for n, x in self.scales.items()}
+            trial = self.attempts.make(at, b, scales)
             before = {**at.old, **self._part(self.outputs, index)}
-            moved = self.gauge.moved(before, {**trial.forces, **trial.outputs}, at.a)
+            moved = self.gauge.moved(before, trial.values, at.a)
         solved = trial.status == Status.CONVERGED
         used = b - at.a
         least = used <= rules.smallest * (1 + 1e-9)
@@ -340,11 +272,10 @@ class Stepping:
         endless = ~failed & ~(taken & (b == 1)) & (way.pieces + way.rejected >= rules.most)[index]
         taken = taken & ~endless
         if bool(failed.any()):
-            self._give_up(k, way, index[failed], trial.status[failed], self._why(at, b, failed, way))
+            self._give_up(k, way, at.some(failed), b[failed], trial.status[failed])
         if bool(endless.any()):
-            why = f"{int(endless.sum())} points needed more than {rules.most} increments"
             code = torch.full_like(trial.status[endless], int(Status.MAX_ITERATIONS))
-            self._give_up(k, way, index[endless], code, why)
+            self._give_up(k, way, at.some(endless), b[endless], code)
         if bool(taken.any()):
             acting = None
             if self.watch.events:
@@ -364,29 +295,27 @@ class Stepping:
         self.size[index], self.wary[index] = new, ~taken
 
     def _accept(
-        self, k: int, way: _Interval, at: _Points, b: torch.Tensor, trial: _Trial, taken: torch.Tensor
+        self, k: int, way: _Interval, at: Places, b: torch.Tensor, trial: Attempt, taken: torch.Tensor
     ) -> None:
         error = trial.error[taken]
         index, b = at.index[taken], b[taken]
         if self._tracked:  # once more, to the same bits, in a graph that rejected increments have no part in
-            trial = self._attempt(self._gather(index, way), b, estimate=False)
+            trial = self.attempts.make(self._gather(index, way), b)
         elif len(index) < len(at.index):
             trial = replace(
                 trial,
-                outputs=_chosen(trial.outputs, taken),
-                state=_chosen(trial.state, taken),
-                old=_chosen(trial.old, taken),
-                forces=_chosen(trial.forces, taken),
+                outputs=chosen(trial.outputs, taken),
+                state=chosen(trial.state, taken),
+                old=chosen(trial.old, taken),
+                forces=chosen(trial.forces, taken),
             )
         self.outputs = self._put(self.outputs, index, trial.outputs)
         self.state = self._put(self.state, index, trial.state)
         self.old = self._put(self.old, index, trial.old)
         with torch.no_grad():
-            found = {**trial.forces, **trial.outputs}
-            scales = self.gauge.scales(found, {n: x[index] for n, x in self.scales.items()})
+            scales = self.gauge.scales(trial.values, {n: x[index] for n, x in self.scales.items()})
             if self.watch.events:
-                view = self._view(k, found, way.time(index, b), index)
-                way.values[:, index] = self.watch.values(view, k)
+                view, way.values[:, index] = self._seen(k, way, trial, index, b)
                 self.watch.extremes.take(view)
         for n, x in scales.items():
             self.scales[n][index] = x
@@ -395,102 +324,56 @@ class Stepping:
         way.s[index] = b
         way.live[index] = b < 1
 
-    def _give_up(self, k: int, way: _Interval, index: torch.Tensor, code: torch.Tensor, why: str) -> None:
+    def _give_up(self, k: int, way: _Interval, at: Places, b: torch.Tensor, status: torch.Tensor) -> None:
         """Points that failed go back to the row before and stay there."""
-        self.failed[index] = code.to(torch.int8)
-        way.live[index] = False
-        self.outputs = self._put(self.outputs, index, self._part(way.begun, index))
-        self.failures.append(Failure(k, index, why))
-
-    def _why(self, at: _Points, b: torch.Tensor, failed: torch.Tensor, way: _Interval) -> str:
-        """One line about the points that failed, from their increments made once more by themselves."""
-        with torch.no_grad():
-            again = self._gather(at.index[failed], way)
-            forces = _between(again.start, again.end, b[failed])
-            return self._solve(again.state, forces, again.old, again.index).describe_failure()
+        self.failed[at.index] = status.to(torch.int8)
+        way.live[at.index] = False
+        self.outputs = self._put(self.outputs, at.index, self._part(way.begun, at.index))
+        with torch.no_grad():  # once more by themselves, for the message
+            result = self.attempts.solve(at.state, between(at.start, at.end, b), at.old, at.index)
+        if bool((result.status == Status.CONVERGED).all()):
+            why = f"{len(at.index)} points needed more than {self.increments.most} increments"
+        else:
+            why = result.describe_failure()
+        self.failures.append(Failure(k, at.index, status, why, result))
 
     # ------------------------------------------------------------------ events
 
-    def _view(self, k: int, values: Values, time: torch.Tensor, index: torch.Tensor) -> View:
-        cycle = None if self.cycle is None else self.cycle[k].to(time).expand(index.shape)
-        return View(values, time, cycle, index, self.watch.extremes)
-
     def _watched(
-        self, k: int, way: _Interval, at: _Points, b: torch.Tensor, trial: _Trial, taken: torch.Tensor
-    ) -> tuple[torch.Tensor, _Trial, tuple[torch.Tensor, torch.Tensor] | None]:
+        self, k: int, way: _Interval, at: Places, b: torch.Tensor, trial: Attempt, taken: torch.Tensor
+    ) -> tuple[torch.Tensor, Attempt, tuple[torch.Tensor, torch.Tensor] | None]:
         """The increments about to be taken, shortened where an event acts; these events and their points."""
-        watch, index = self.watch, at.index
+
+        def attempt(places: Places, s: torch.Tensor) -> tuple[Attempt, torch.Tensor]:
+            tried = self.attempts.make(places, s)
+            return tried, self._seen(k, way, tried, places.index, s)[1]
+
         with torch.no_grad():
-            view = self._view(k, {**trial.forces, **trial.outputs}, way.time(index, b), index)
-            before, after = way.values[:, index], watch.values(view, k)
-            sign = watch.crossed(before, after, index) * taken
-            event, place = sign.nonzero(as_tuple=True)  # pairs of an event and a point of this pass
-            if not len(event):
-                return b, trial, None
-            sign = sign[event, place]
-            length = (b - at.a)[place]
-            rest = at.some(place)
-
-            def end(part: torch.Tensor) -> torch.Tensor:
-                return torch.where(part == 1, b[place], rest.a + part * length)
-
-            def value(which: torch.Tensor, part: torch.Tensor) -> torch.Tensor:
-                whole = length.new_ones(len(event))
-                whole[which] = part
-                few, s = rest.some(which), end(whole)[which]
-                tried = self._attempt(few, s, estimate=False)
-                seen = self._view(k, {**tried.forces, **tried.outputs}, way.time(few.index, s), few.index)
-                found = watch.values(seen, k)[event[which], torch.arange(len(which))] * sign[which]
-                return torch.where(tried.status == Status.CONVERGED, found, torch.nan)
-
-            part = locate(
-                value,
-                before[event, place] * sign,
-                after[event, place] * sign,
-                watch.strict(event, sign),
-                (watch.tolerance[event] / length).clamp(max=0.5),
-            )
-            s = end(part)
-            here = self._attempt(rest, s, estimate=False)
-        acts = watch.acts(event, rest.index)
-        first = torch.full_like(b, 2.0).scatter_reduce(0, place[acts], part[acts], "amin")
-        seen = part <= first[place]
-        pairs = seen.nonzero().squeeze(-1)
-        self._record(k, event[pairs], rest.index[pairs], here.outputs, pairs, way.time(rest.index, s)[pairs])
-        acting = (acts & seen).nonzero().squeeze(-1)
-        if not len(acting):
+            before = way.values[:, at.index]
+            after = self._seen(k, way, trial, at.index, b)[1]
+            seen = self.watch.look(at, b, before, after, taken, attempt)
+        if seen is None:
             return b, trial, None
-        # of two events at the same place the one that was given first acts
-        order = {int(place[i]): int(i) for i in reversed(acting.tolist())}
-        chosen = torch.tensor(sorted(order.values()), device=b.device)
-        to = place[chosen]
-        b = b.index_put((to,), s[chosen])
+        time = way.time(seen.index, seen.s)
+        self.found += self.watch.record(k, seen.event, seen.index, seen.here.outputs, time)
+        if not len(seen.acting):
+            return b, trial, None
+        of, to, here = seen.acting, seen.row[seen.acting], seen.here
         trial = replace(
             trial,
-            outputs=_replaced(trial.outputs, to, here.outputs, chosen),
-            state=_replaced(trial.state, to, here.state, chosen),
-            old=_replaced(trial.old, to, here.old, chosen),
-            forces=_replaced(trial.forces, to, here.forces, chosen),
+            outputs=replaced(trial.outputs, to, here.outputs, of),
+            state=replaced(trial.state, to, here.state, of),
+            old=replaced(trial.old, to, here.old, of),
+            forces=replaced(trial.forces, to, here.forces, of),
         )
-        return b, trial, (event[chosen], rest.index[chosen])
+        return b.index_put((to,), seen.s[of]), trial, (seen.event[of], seen.index[of])
 
-    def _record(
-        self,
-        k: int,
-        event: torch.Tensor,
-        index: torch.Tensor,
-        outputs: Values,
-        rows: torch.Tensor,
-        time: torch.Tensor,
-    ) -> None:
-        """Events at the points ``index``, with the ``rows`` of ``outputs``."""
-        self.watch.counts[event, index] += 1
-        state = {n: v.detach() for n, v in outputs.items()}
-        for e, p, i, t in zip(event.tolist(), index.tolist(), rows.tolist(), time.tolist(), strict=True):
-            one = {n: type(v)._new(v.data[i].clone(), v.sub_batch_ndim) for n, v in state.items()}
-            kind = self.watch.events[e]
-            action = kind.action if self.watch.stretches[e] is None else "until"
-            self.found.append(Found(kind.name, _unravelled(p, self.batch), k, t, action, one))
+    def _seen(
+        self, k: int, way: _Interval, trial: Attempt, index: torch.Tensor, s: torch.Tensor
+    ) -> tuple[View, torch.Tensor]:
+        """What the conditions see at the end of an increment, and their values."""
+        view = self.watch.view(k, trial.values, way.time(index, s), index)
+        return view, self.watch.values(view, k)
 
     def _end(self, event: torch.Tensor, index: torch.Tensor) -> None:
         """Events act: their points rest until the next segment, or for good."""
@@ -504,57 +387,14 @@ class Stepping:
                 planned = self.loading.time[stretch.last].detach().expand(self.batch).flatten()
                 self.late[points] = planned[points] - self.time[points]
 
-    # ------------------------------------------------------------------ solves
-
-    def _attempt(self, at: _Points, b: torch.Tensor, estimate: bool) -> _Trial:
-        """Increments from where the points are to ``b``; in two halves where the error counts."""
-        update, rules = self.update, self.increments
-        forces = _between(at.start, at.end, b)
-        zero = torch.zeros_like(b)
-        if not rules.doubles:
-            last = self._solve(at.state, forces, at.old, at.index)
-            state, old = update.next_state(at.state, last.outputs), update.next_old_forces(forces, at.old)
-            return _Trial(last.outputs, state, old, forces, last.status, last.iterations, zero, zero)
-        middle = _between(at.start, at.end, at.a + 0.5 * (b - at.a))
-        whole: StepResult | None = None
-        if estimate:  # the whole increment and its first half in one call
-            twice = [_joined(v, v) for v in (at.state, at.old)]
-            both = self._solve(twice[0], _joined(forces, middle), twice[1], at.index.repeat(2))
-            whole, first = _halves(both, len(b))
-        else:
-            first = self._solve(at.state, middle, at.old, at.index)
-        state, old = update.next_state(at.state, first.outputs), update.next_old_forces(middle, at.old)
-        last = self._solve(state, forces, old, at.index)
-        status = torch.where(first.status == Status.CONVERGED, last.status, first.status)
-        iterations = first.iterations + last.iterations
-        over = error = zero
-        if whole is not None:
-            status = torch.where(whole.status == Status.CONVERGED, status, whole.status)
-            iterations = iterations + whole.iterations
-            scales = {n: x[at.index] for n, x in self.scales.items()}
-            scales = self.gauge.scales({**forces, **last.outputs}, scales)
-            over, error = self.gauge.error(whole.outputs, last.outputs, scales, zero)
-        state, old = update.next_state(state, last.outputs), update.next_old_forces(forces, old)
-        return _Trial(last.outputs, state, old, forces, status, iterations, over, error)
-
-    def _solve(self, state: Values, forces: Values, old: Values, index: torch.Tensor) -> StepResult:
-        found = self._advance(state, forces, old, points=index, batch=self.batch)
-        batch = index.shape
-        outputs = {
-            n: type(v)._new(expand_batch(v, batch).contiguous(), v.sub_batch_ndim)
-            for n, v in found.outputs.items()
-        }
-        status, iterations = found.status.expand(batch), found.iterations.expand(batch)
-        return StepResult(found.state, outputs, status, iterations, found.solutions)
-
     # ------------------------------------------------------------------ points
 
-    def _gather(self, index: torch.Tensor, way: _Interval) -> _Points:
+    def _gather(self, index: torch.Tensor, way: _Interval) -> Places:
         parts = [self._part(v, index) for v in (self.state, self.old, way.start, way.end)]
-        return _Points(index, way.s[index], *parts)
+        return Places(index, way.s[index], *parts)
 
     def _part(self, values: Mapping[str, TensorWrapper], index: torch.Tensor) -> Values:
-        return dict(values) if len(index) == self.points else _chosen(values, index)
+        return dict(values) if len(index) == self.points else chosen(values, index)
 
     def _put(self, values: Values, index: torch.Tensor, new: Values) -> Values:
         """``values`` with the points ``index`` replaced; in place where nothing is differentiated."""
@@ -565,9 +405,7 @@ class Stepping:
             inner = v.data.shape[1:]
             if n not in found:  # a guess, which is zero until there is a value
                 found[n] = type(v)._new(v.data.new_zeros(self.points, *inner), v.sub_batch_ndim)
-            full = found[n]
-            if full.sub_batch_shape != v.sub_batch_shape:
-                full = _widened(full, v)
+            full = widened(found[n], v)
             if self._tracked:
                 found[n] = put(full, torch.Size((self.points,)), index, v)
             else:
@@ -588,37 +426,6 @@ class Stepping:
     def _shaped(self, value: TensorWrapper) -> TensorWrapper:
         """A value ``(points, ...)`` as ``(*batch, ...)``."""
         return type(value)._new(value.data.reshape(*self.batch, *value.data.shape[1:]), value.sub_batch_ndim)
-
-    # ------------------------------------------------------------------ what came out
-
-    def _block(self, first: int, rows: _Rows) -> Block:
-        last = first + len(rows.marks)
-        shape = (last - first, *self.batch)
-        marks = [torch.stack(m).reshape(shape) for m in zip(*rows.marks, strict=True)]
-        if not marks:
-            int8, int32, real = torch.int8, torch.int32, torch.float64
-            marks = [
-                torch.zeros(shape, dtype=d, device=self.time.device)
-                for d in (int8, int32, int32, int32, real)
-            ]
-        status, iterations, pieces, rejected, error = marks
-        forces = {
-            n: type(v)._new(v.data[first:last], v.sub_batch_ndim) for n, v in self.loading.forces.items()
-        }
-        outputs = {n: self._stacked([r[n] for r in rows.outputs], v) for n, v in self.outputs.items()}
-        time = self.loading.time[first:last]
-        if self._bends or self.aim is not None:
-            time = torch.stack([*rows.time, self.time])[:-1].reshape(shape)
-            forces = {n: self._stacked([r[n] for r in rows.forces], self.old[n]) for n in forces}
-        found = tuple(self.found)
-        return Block(time, outputs, forces, status, iterations, pieces, rejected, error, found)
-
-    def _stacked(self, parts: list[TensorWrapper], like: TensorWrapper) -> TensorWrapper:
-        """Rows ``(points, ...)`` like ``like`` as ``(rows, *batch, ...)``."""
-        data = [(v if v.sub_batch_shape == like.sub_batch_shape else _widened(v, like)).data for v in parts]
-        shape = (len(parts), *self.batch, *like.data.shape[1:])
-        whole = torch.stack(data).reshape(shape) if data else like.data.new_zeros(shape)
-        return type(like)._new(whole, like.sub_batch_ndim)
 
     # ------------------------------------------------------------------ checkpoint
 
@@ -653,59 +460,3 @@ class Stepping:
 
 _TYPED = ("state", "old", "outputs", "anchored")
 _PLAIN = ("time", "late", "size", "wary", "failed", "idle", "stopped")
-
-
-def _between(start: Values, end: Values, s: torch.Tensor) -> Values:
-    """Prescribed values at ``s`` ``(points,)`` of the way; at 1 those of the row, to the bit."""
-    found: Values = {}
-    for n, new in end.items():
-        x, y = start[n].data, new.data
-        w = s.to(y.dtype).reshape(-1, *(1,) * (y.ndim - 1))
-        found[n] = type(new)._new(torch.where(w == 1, y, x + (y - x) * w), new.sub_batch_ndim)
-    return found
-
-
-def _chosen(values: Mapping[str, TensorWrapper], index: torch.Tensor) -> Values:
-    return {n: type(v)._new(v.data[index], v.sub_batch_ndim) for n, v in values.items()}
-
-
-def _replaced(values: Values, to: torch.Tensor, new: Values, rows: torch.Tensor) -> Values:
-    """``values`` with the points ``to`` replaced by ``rows`` of ``new``."""
-    return {
-        n: type(v)._new(v.data.index_put((to,), new[n].data[rows]), v.sub_batch_ndim)
-        for n, v in values.items()
-    }
-
-
-def _unravelled(point: int, batch: torch.Size) -> tuple[int, ...]:
-    """The index in the batch of a point that is counted in the flattened one."""
-    found: list[int] = []
-    for size in reversed(batch):
-        point, i = divmod(point, size)
-        found.append(i)
-    return tuple(reversed(found))
-
-
-def _joined(a: Values, b: Values) -> Values:
-    return {n: type(v)._new(torch.cat([v.data, b[n].data]), v.sub_batch_ndim) for n, v in a.items()}
-
-
-def _halves(both: StepResult, count: int) -> tuple[StepResult, StepResult]:
-    """The first and the last ``count`` points."""
-    parts = []
-    for part in (slice(None, count), slice(count, None)):
-        outputs = {n: type(v)._new(v.data[part], v.sub_batch_ndim) for n, v in both.outputs.items()}
-        parts.append(StepResult({}, outputs, both.status[part], both.iterations[part], both.solutions))
-    return parts[0], parts[1]
-
-
-def _copy(value: TensorWrapper) -> TensorWrapper:
-    return type(value)._new(value.data.clone(), value.sub_batch_ndim)
-
-
-def _widened(value: TensorWrapper, like: TensorWrapper) -> TensorWrapper:
-    """``value`` ``(points, ...)`` with the sub-batch axes of ``like``."""
-    missing = (1,) * (like.sub_batch_ndim - value.sub_batch_ndim)
-    data = value.data.reshape(value.data.shape[0], *missing, *value.data.shape[1:])
-    shape = (value.data.shape[0], *like.sub_batch_shape, *like.BASE_SHAPE)
-    return type(value)._new(data.expand(shape).clone(), like.sub_batch_ndim)
