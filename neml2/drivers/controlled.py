@@ -1,11 +1,11 @@
 r"""From a strain-driven model a model whose strain is unknown, for tests that prescribe stresses as well.
 
-A test prescribes one number per component: a strain, a stress, or a sum of both. A material computes the stress
-from the strain, by implicit updates of its own. One could solve for the strain around those, by a Newton's
-method whose every residual is a solved update. :func:`controlled` opens the updates instead: the equations of
-the material and the conditions become one system, the material's unknowns and the strain are its unknowns, and
-one Newton's method solves for all of them. Nothing is solved to the end for a strain that is not yet right, and
-the result is an ordinary model: its steps, kernels, gradients and tangents are those of any other.
+A test prescribes one number per component: a strain, a stress, or a sum of both. A material computes the
+stress from the strain, by implicit updates of its own. One could solve for the strain around those, by a
+Newton's method whose every residual is a solved update. :func:`controlled` opens the updates instead: the
+equations of the material and the conditions become one system, the material's unknowns and the strain are its
+unknowns, and one Newton's method solves for all. Nothing is solved to the end for a strain that is not yet
+right, and the result is an ordinary model: its steps, kernels, gradients and tangents are those of any other.
 
 Models that do not depend on the strain stay in front of the system; those that the stress does not need come
 after it, implicit updates among them. The leaf models, and so the parameters, are the original's own.
@@ -19,15 +19,13 @@ from dataclasses import replace
 from typing import Any
 
 from neml2.composed import ComposedModel, add_children
-from neml2.drivers.declared import declarations
+from neml2.drivers.conjugates import chosen_strain, chosen_stress
 from neml2.fields import ParameterField
 from neml2.implicit import ImplicitUpdate
 from neml2.model import Model
-from neml2.models.common.control import ComponentControl
+from neml2.models.common.control import ComponentControl, ControlPredictor
 from neml2.models.common.tensors import SR2ToR2
 from neml2.models.solid_mechanics.elastic_constants import CONSTANTS, WithElasticConstants
-from neml2.predictors import ConstantExtrapolationPredictor
-from neml2.registry import did_you_mean, listing
 from neml2.solvers.direct import DenseLU
 from neml2.solvers.newton import Newton
 from neml2.solvers.schur import SchurComplement
@@ -35,11 +33,8 @@ from neml2.system import NonlinearSystem
 from neml2.types import R2, SR2
 
 STRESS_WEIGHT, STRAIN_WEIGHT, TARGET = "control_stress_weight", "control_strain_weight", "control_target"
-_CONTROLS = (STRESS_WEIGHT, STRAIN_WEIGHT, TARGET)
+CONTROLS = (STRESS_WEIGHT, STRAIN_WEIGHT, TARGET)
 _RESIDUAL, _FULL_STRESS = "control_residual", "control_stress"
-_STRAINS = ("strain", "E", "total_strain")
-_GRADIENTS = ("deformation_gradient", "F")
-_STRESSES = ("stress", "S", "cauchy_stress")
 
 Swap = Callable[[ImplicitUpdate], Model | None]
 
@@ -66,9 +61,9 @@ def controlled(model: Model, strain: str | None = None, stress: str | None = Non
     Raises :class:`ValueError` when strain or stress cannot be told, or when the stress does not depend on the
     strain, and :class:`TypeError` for types that cannot be controlled.
     """
-    strain = _chosen_strain(model, strain)
-    stress = _chosen_stress(model, stress)
-    taken = [n for n in _CONTROLS if n in {**model.input_spec, **model.output_spec}]
+    strain = chosen_strain(model, strain)
+    stress = chosen_stress(model, stress)
+    taken = [n for n in CONTROLS if n in {**model.input_spec, **model.output_spec}]
     if taken:
         raise ValueError(f"{model} has a variable '{taken[0]}', a name that the control needs; rename it")
     children = model.models_in_order if isinstance(model, ComposedModel) else (model,)
@@ -76,8 +71,8 @@ def controlled(model: Model, strain: str | None = None, stress: str | None = Non
     opened = _needed(dependent, stress, children)
     if not opened:
         raise ValueError(
-            f"{model}: '{stress}' does not depend on '{strain}'; name the two with controlled(model, strain=...,"
-            f" stress=...)"
+            f"{model}: '{stress}' does not depend on '{strain}';"
+            f" name the two with controlled(model, strain=..., stress=...)"
         )
     update = _merged(model, opened, strain, stress)
     parts = [c if c not in opened else _swapped(c, lambda _: None, set(c.output_spec)) for c in dependent]
@@ -193,56 +188,67 @@ def _merged(model: Model, opened: Sequence[Model], strain: str, stress: str) -> 
     def guess_of(u: ImplicitUpdate) -> Model | None:
         return u._modules.get("predictor")  # type: ignore[return-value]
 
-    start = ConstantExtrapolationPredictor(**{f"unknowns_{kind.__name__}": [strain]}, name="guess_strain")
+    start = ControlPredictor[kind](strain=strain, name="guess_strain")  # type: ignore[valid-type]
     guesses = [_swapped(c, guess_of, {*c.output_spec, *unknowns}, unknowns) for c in opened]
     predictor = _joined([start, *guesses], [strain, *unknowns], "guesses")
     solver = updates[0].solver if updates else Newton()
-    system, dense = _system(residual, updates, strain, solver)
-    given = {}
+    system, fitting = _system(residual, updates, strain, solver)
+    given: dict[str, Any] = {}
     for option in ("input_sensitivity_solver", "param_sensitivity_solver"):
-        if updates and not dense:
+        if updates and fitting is solver:
             given[option] = getattr(updates[0], option)
     levels = max((u.max_substepping_level for u in updates), default=0)
     if levels:
         kept = {n for u in updates for n in u.incremental_variables if n in system.given_names}
-        given |= {"max_substepping_level": levels, "incremental_variables": [*sorted(kept), *_CONTROLS]}
-    if dense:
-        solver = replace(solver, linear_solver=DenseLU())
-    return ImplicitUpdate(system, solver=solver, predictor=predictor, name="controlled", **given)
+        given |= {"max_substepping_level": levels, "incremental_variables": [*sorted(kept), *CONTROLS]}
+    return ImplicitUpdate(system, solver=fitting, predictor=predictor, name="controlled", **given)
 
 
 def _system(
     residual: Model, updates: Sequence[ImplicitUpdate], strain: str, solver: Any
-) -> tuple[NonlinearSystem, bool]:
-    """The merged system, and whether it had to become one dense group that asks for a dense linear solver."""
+) -> tuple[NonlinearSystem, Any]:
+    """The merged system, and the nonlinear solver with a linear solver that fits its groups.
+
+    The strain joins a dense group. A single block group becomes the first group of a Schur complement, whose
+    second is the strain. All else is one dense group.
+    """
     systems = [u.equation_system for u in updates]
     settings = systems[0].settings if systems else None
-    if len(systems) == 1:
-        only = systems[0]
-        unknowns = [list(g) for g in only.unknown_groups]
-        residuals = [list(g) for g in only.residual_groups]
-        places = [i for i, word in enumerate(only.structures) if word == "dense"]
-        schur = isinstance(getattr(solver, "linear_solver", None), SchurComplement)
-        if schur:  # the stress may depend on the other group alone, so the strain is not eliminated first
-            second = 1 - solver.linear_solver.unknown_primary_group
-            places = [i for i in places if i == second == 1 - solver.linear_solver.residual_primary_group]
-        if places or not schur:
-            structure = list(only.structures)
-            if not places:
-                unknowns.append([])
-                residuals.append([])
-                structure.append("dense")
-                places = [len(structure) - 1]
-            unknowns[places[-1]].append(strain)
-            residuals[places[-1]].append(_RESIDUAL)
-            return NonlinearSystem(
-                residual, _groups(unknowns), _groups(residuals), structure=structure, settings=settings
-            ), False
-    every = [n for s in systems for n in s.unknown_names], [n for s in systems for n in s.residual_names]
+    unknowns = [list(g) for s in systems for g in s.unknown_groups]
+    residuals = [list(g) for s in systems for g in s.residual_groups]
+    structure = [word for s in systems for word in s.structures]
+    place = _place(structure, solver) if len(systems) == 1 else None
+    if place is not None:
+        unknowns[place].append(strain)
+        residuals[place].append(_RESIDUAL)
+    elif structure == ["block"]:
+        unknowns.append([strain])
+        residuals.append([_RESIDUAL])
+        structure.append("dense")
+        solver = replace(solver, linear_solver=SchurComplement(primary_solver=solver.linear_solver))
+    else:
+        if len(structure) > 1 and structure != ["dense"] * len(systems):
+            solver = replace(solver, linear_solver=DenseLU())
+        unknowns = [[*(n for g in unknowns for n in g), strain]]
+        residuals = [[*(n for g in residuals for n in g), _RESIDUAL]]
+        structure = ["dense"]
     system = NonlinearSystem(
-        residual, " ".join([*every[0], strain]), " ".join([*every[1], _RESIDUAL]), settings=settings
+        residual, _groups(unknowns), _groups(residuals), structure=structure, settings=settings
     )
-    return system, any(len(s.structures) > 1 or s.structures != ("dense",) for s in systems)
+    return system, solver
+
+
+def _place(structure: Sequence[str], solver: Any) -> int | None:
+    """The group that the strain can join.
+
+    What a Schur complement eliminates first must be regular at a given strain: the strain goes to the other.
+    """
+    linear = solver.linear_solver
+    places = [i for i, word in enumerate(structure) if word == "dense"]
+    if isinstance(linear, SchurComplement):
+        first = (linear.unknown_primary_group, linear.residual_primary_group)
+        places = [i for i in places if i not in first]
+    return places[-1] if places else None
 
 
 def _groups(names: Sequence[Sequence[str]]) -> str:
@@ -273,56 +279,10 @@ def _share_parameters(model: Model, result: ComposedModel) -> None:
 
 
 def _check_inputs(model: Model, result: Model, strain: str) -> None:
-    known = {*model.input_spec, f"{strain}~1", *_CONTROLS, *(f"{n}~1" for n in _CONTROLS)}
+    known = {*model.input_spec, f"{strain}~1", *CONTROLS, *(f"{n}~1" for n in CONTROLS)}
     more = [n for n in result.input_spec if n not in known]
     if more:
         raise ValueError(
             f"{model} hides '{more[0]}' in one of its compositions, so that its implicit updates cannot be"
             f" opened; give it among their additional_outputs"
         )
-
-
-# ---------------------------------------------------------------- names
-
-
-def _chosen_strain(model: Model, name: str | None) -> str:
-    forces = {n: k for n, k in model.input_spec.items() if "~" not in n and n not in model.output_spec}
-    if name is not None:
-        if name not in forces:
-            raise ValueError(
-                f"{model} has no force '{name}'{did_you_mean(name, forces)} (forces: {listing(forces)})"
-            )
-        if forces[name] not in (SR2, R2):
-            raise TypeError(
-                f"{model}: the strain '{name}' is a {forces[name].__name__}; it must be an SR2 or a deformation"
-                f" gradient, an R2"
-            )
-        return name
-    symmetric = [n for n, k in forces.items() if k is SR2]
-    gradients = [n for n, k in forces.items() if k is R2]
-    usual = [n for n in symmetric if n in _STRAINS] or [n for n in gradients if n in _GRADIENTS]
-    for found in (usual, symmetric, [] if symmetric else gradients):
-        if len(found) == 1:
-            return found[0]
-    candidates = symmetric + gradients
-    said = f"its symmetric forces are {listing(candidates)}" if candidates else "it has no symmetric force"
-    raise ValueError(f"{model}: cannot tell which force is the strain ({said}); name it with strain='...'")
-
-
-def _chosen_stress(model: Model, name: str | None) -> str:
-    outputs = model.output_spec
-    if name is not None:
-        if name not in outputs:
-            raise ValueError(
-                f"{model} has no output '{name}'{did_you_mean(name, outputs)} (outputs: {listing(outputs)})"
-            )
-        if outputs[name] not in (SR2, R2):
-            raise TypeError(f"{model}: the stress '{name}' is a {outputs[name].__name__}; it must be an SR2")
-        return name
-    tensors = [n for n, k in outputs.items() if k is SR2]
-    units = declarations(model)
-    for found in ([n for n in tensors if n in _STRESSES], [n for n in tensors if units[n].unit == "stress"]):
-        if len(found) == 1:
-            return found[0]
-    said = f"its symmetric outputs are {listing(tensors)}" if tensors else "it has none that is symmetric"
-    raise ValueError(f"{model}: cannot tell which output is the stress ({said}); name it with stress='...'")

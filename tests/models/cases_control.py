@@ -74,4 +74,40 @@ CASES = [
         tag="either or",
         smooth=False,
     ),
+    Case(
+        "SR2ControlPredictor",
+        {"strain": "strain"},
+        {
+            "strain~1": STRAIN,
+            "control_stress_weight": SR2.fill(1.0, 0.0, 0.004, 1.0, 0.0, 2.0),
+            "control_strain_weight": SR2.fill(0.0, 1.0, 1.0, 0.0, 2.0, 0.0),
+            "control_target": [110.0, -0.1e-3, 0.08, 50.0, -0.9e-3, 40.0],
+        },
+        {"strain": [0.8e-3, -0.1e-3, 0.5e-3, 0.2e-3, -0.45e-3, 0.4e-3]},
+        smooth=False,
+    ),
+    Case(
+        "SR2ControlPredictor",
+        {"strain": "strain"},
+        {
+            "strain~1": STRAIN,
+            "control_stress_weight": [0.0] * 6,
+            "control_strain_weight": SR2.fill(0.5, 1.0, 1.0, 0.7, 1.0, -2.0),
+            "control_target": [1.1, -0.1, 0.08, 5.0, -0.9, 4.0],
+        },
+        tag="all known",
+        constant=("control_stress_weight",),
+    ),
+    Case(
+        "R2ControlPredictor",
+        {"strain": "F", "stress_weight": "a", "strain_weight": "b", "target": "c"},
+        {
+            "F~1": GRADIENT,
+            "a": [[0.0, 1.0, 1.0], [0.0, 1.0, 1.0], [0.0, 0.0, 0.02]],
+            "b": [[1.0, 0.0, 0.0], [1.0, 0.0, 0.0], [1.0, 2.0, 1.0]],
+            "c": [[1.05, 0.0, -5.0], [0.0, 10.0, 3.0], [0.0, 0.01, 1.5]],
+        },
+        {"F": [[1.05, 0.02, -0.01], [0.0, 0.99, 0.015], [0.0, 0.005, 1.02]]},
+        smooth=False,
+    ),
 ]

@@ -36,10 +36,40 @@ class ComponentControl(Model, Generic[T]):
     )
 
     def forward(self, stress, strain, a, b, c):
-        (stress, strain, a, b, c), sub_batch_ndim = align_sub_batch(stress, strain, a, b, c)
+        r = weighted_sum(a, stress, b, strain) - c
+        (r, a, b), sub_batch_ndim = align_sub_batch(r, a, b)
         size = _numbers(abs(a)) * self.stiffness + _numbers(abs(b))
-        r = (_numbers(a) * stress.data + _numbers(b) * strain.data - c.data) / size
-        return type(strain)._new(r, sub_batch_ndim)
+        return type(r)._new(r.data / size, sub_batch_ndim)
+
+
+class ControlPredictor(Model, Generic[T]):
+    r"""Guesses the strain under control: what is prescribed, and the old value where it is not known.
+
+    .. math::
+        \varepsilon_{n+1} = \begin{cases} c / b & a = 0 \\ \varepsilon_n & \text{else} \end{cases}
+
+    component by component, with the weights :math:`a, b` and the target :math:`c` of
+    :class:`ComponentControl`.
+    """
+
+    strain: T = Output("The guess")
+    strain_n: T = Input("Strain before the step", of="strain", suffix="~1")
+    a: T = Input("Weights of the stress", option="stress_weight", default="control_stress_weight")
+    b: T = Input("Weights of the strain", option="strain_weight", default="control_strain_weight")
+    c: T = Input("What the weighted sum shall be", option="target", default="control_target")
+
+    def forward(self, strain_n, a, b, c):
+        (strain_n, a, b, c), sub_batch_ndim = align_sub_batch(strain_n, a, b, c)
+        known = a.data == 0
+        b = torch.where(known, _numbers(b), torch.ones_like(b.data))
+        return type(c)._new(torch.where(known, c.data / b, strain_n.data), sub_batch_ndim)
+
+
+def weighted_sum(a: T, stress: T, b: T, strain: T) -> T:
+    r"""The left side :math:`a\,\sigma + b\,\varepsilon` of the condition, in the form of its target."""
+    (a, stress, b, strain), sub_batch_ndim = align_sub_batch(a, stress, b, strain)  # type: ignore[assignment]
+    total = _numbers(a) * stress.data + _numbers(b) * strain.data
+    return type(strain)._new(total, sub_batch_ndim)
 
 
 def _numbers(weight: TensorWrapper) -> torch.Tensor:
@@ -48,3 +78,4 @@ def _numbers(weight: TensorWrapper) -> torch.Tensor:
 
 
 for_types(ComponentControl, SR2, R2)
+for_types(ControlPredictor, SR2, R2)
