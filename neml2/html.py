@@ -15,7 +15,7 @@ import numpy as np
 # Only what the surrounding page decides is inherited: text in its colour, lines as a share of it.
 _STYLE = """\
 .neml2{font-size:13px;line-height:1.45}
-.neml2 table{border-collapse:collapse;margin:.3em 0;border:0}
+.neml2 table{border-collapse:collapse;margin:.3em 0;border:0;color:inherit;font:inherit}
 .neml2 th,.neml2 td{padding:1px 10px 1px 0;text-align:left;vertical-align:top;border:0;background:none}
 .neml2 th{font-weight:600;border-bottom:1px solid color-mix(in srgb,currentColor 30%,transparent)}
 .neml2 td.number,.neml2 th.number{text-align:right;font-variant-numeric:tabular-nums}
@@ -25,7 +25,7 @@ _STYLE = """\
 .neml2 summary{margin-left:-1em;cursor:pointer}
 .neml2 svg{display:block;margin:.4em 0;overflow:visible}"""
 
-_MOST_CORNERS = 400  # of a line that is some 200 pixels wide
+_MOST_CORNERS = 800  # of a line that is some 200 pixels wide
 
 
 class Markup(str):
@@ -135,13 +135,21 @@ def _limits(values: Sequence[np.ndarray]) -> tuple[float, float]:
 
 
 def _pieces(x: np.ndarray, y: np.ndarray, drawn: np.ndarray) -> list[list[tuple[float, float]]]:
-    """The corners of each stretch without a gap; of many rows the first, lowest, highest and last of a few."""
+    """The corners of each stretch without a gap.
+
+    Of a stretch with many rows that goes from left to right, first, lowest, highest and last of every few; of
+    one that turns, such as loops, its beginning and its end.
+    """
     ends = np.flatnonzero(np.diff(np.concatenate([[False], drawn, [False]]).astype(int)))
-    found = []
+    found: list[np.ndarray] = []
     for first, last in zip(ends[::2], ends[1::2]):
         rows = np.arange(first, last)
-        if len(rows) > _MOST_CORNERS:
+        if len(rows) <= _MOST_CORNERS:
+            found.append(rows)
+        elif (np.diff(x[rows]) >= 0).all():
             parts = np.array_split(rows, _MOST_CORNERS // 4)
-            rows = np.unique([[p[0], p[np.argmin(y[p])], p[np.argmax(y[p])], p[-1]] for p in parts])
-        found.append([(float(x[i]), float(y[i])) for i in rows])
-    return found
+            telling = [[p[0], p[np.argmin(y[p])], p[np.argmax(y[p])], p[-1]] for p in parts]
+            found.append(np.unique(telling))
+        else:
+            found += [rows[: _MOST_CORNERS // 2], rows[-_MOST_CORNERS // 2 :]]
+    return [[(float(x[i]), float(y[i])) for i in rows] for rows in found]

@@ -351,6 +351,11 @@ class Model(HoldsParameters):
         lines = [f"  {title + ':':<12}{', '.join(words)}" for title, words in rows if words]
         return "\n".join([self._label(), *lines])
 
+    def _repr_html_(self) -> str:
+        from neml2.drivers.html_model import html
+
+        return html(self)
+
 
 def for_types(model: type[Model], *kinds: type[TensorWrapper]) -> None:
     """Put a type-generic model into the catalogue, once for each of the tensor types."""

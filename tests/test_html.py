@@ -56,4 +56,12 @@ def test_a_long_line_keeps_its_peaks():
     y = np.sin(20 * np.pi * x)
     y[54_321] = 3.0
     (line,) = corners(sparkline([(x, y)], height=50))
-    assert len(line) <= 400 and min(b for _, b in line) == 2
+    assert len(line) <= 800 and min(b for _, b in line) == 2
+
+
+def test_of_many_loops_the_first_and_the_last():
+    turn = np.linspace(0, 200 * np.pi, 10_001)  # a hundred turns
+    first, last = corners(sparkline([(np.cos(turn), np.sin(turn))], width=104, height=104))
+    assert len(first) == len(last) == 400
+    for x, y in [*first, *last]:
+        assert abs(np.hypot(x - 52, y - 52) - 50) < 0.1  # no corner is cut

@@ -217,7 +217,8 @@ def _draw(
         )
     if ax is None:
         _, (ax,) = drawing.new_axes(shown=path is None)
-    style = {"lw": 1.3, **(style or {}), **more}
+    thin = len(lines.x) > 300  # loops upon loops
+    style = {"lw": 0.9 if thin else 1.3, **(style or {}), **more}
     drawing.logarithmic(ax, logx, logy)
     if bands is not None:
         color = style.pop("color", None) or drawing.next_color(ax)

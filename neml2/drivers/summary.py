@@ -18,20 +18,32 @@ _MOST_FAILURES = 5
 
 def summary(trajectory: Trajectory) -> str:
     """Steps, batch, failures, iterations, and the range of every variable (of its physical components)."""
+    columns = zip(*variables(trajectory), strict=True)
+    words = [_aligned(c, left=c[0] in ("", "unit")) for c in columns]
+    lines = ["  ".join(row).rstrip() for row in zip(*words, strict=True)]
+    more = len(trajectory.names) - _MOST_VARIABLES
+    return "\n".join([*sentences(trajectory), "", *lines, *([f"... and {more} more"] if more > 0 else [])])
+
+
+def sentences(trajectory: Trajectory) -> list[str]:
+    """Steps, batch and span of time; iterations; which points failed, at which step, and why."""
     time, points = trajectory.time.detach(), trajectory.batch.numel()
     batch = f", batch {tuple(trajectory.batch)} ({points} points)" if trajectory.batch else ", one point"
-    lines = [f"{len(trajectory)} steps{batch}, {trajectory.time_name} from {time.min():g} to {time.max():g}"]
-    lines += [_iterations(trajectory), *_failures(trajectory), ""]
-    names = trajectory.names
-    shown = names[:_MOST_VARIABLES]
+    span = f"{trajectory.time_name} from {time.min():g} to {time.max():g}"
+    return [
+        f"{len(trajectory)} steps{batch}, {span}",
+        _iterations(trajectory),
+        *_failures(trajectory),
+    ]
+
+
+def variables(trajectory: Trajectory) -> list[tuple[str, ...]]:
+    """A row for every variable, at most 30, below a row of headings; columns without a word are left out."""
     heads = ("", "", "min", "max", "at the end", "unit")
-    columns = list(zip(heads, *[_row(trajectory, n) for n in shown], strict=True))
+    rows = [_row(trajectory, n) for n in trajectory.names[:_MOST_VARIABLES]]
+    columns = list(zip(heads, *rows, strict=True))
     filled = [c for c in columns if any(c[1:])]  # tensors and batches have no single value at the end
-    words = [_aligned(c, left=c[0] in ("", "unit")) for c in filled]
-    lines += ["  ".join(row).rstrip() for row in zip(*words, strict=True)]
-    if len(names) > len(shown):
-        lines.append(f"... and {len(names) - len(shown)} more")
-    return "\n".join(lines)
+    return list(zip(*filled, strict=True))
 
 
 def _iterations(trajectory: Trajectory) -> str:

@@ -244,6 +244,11 @@ class Trajectory:
 
         return summary(self)
 
+    def _repr_html_(self) -> str:
+        from neml2.drivers.html_trajectory import html
+
+        return html(self)
+
     def __repr__(self) -> str:
         points = f", batch {tuple(self.batch)}" if self.batch else ""
         bad = len(self.failures)
