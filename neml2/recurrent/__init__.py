@@ -1,6 +1,8 @@
 """Histories as recurrences, solved and differentiated by pyzag.
 
-:class:`PyzagModel` is the residual of a history; it needs ``pip install 'neml2[recurrent]'``.
+:class:`PyzagModel` is the residual of a history, :class:`HistorySolver` solves it, :func:`solve_adjoint`
+gives exact gradients of its parameters, initial state and forces. They need pyzag: ``pip install
+'neml2[recurrent]'``.
 """
 
 from __future__ import annotations
@@ -11,11 +13,19 @@ from typing import TYPE_CHECKING, Any
 from neml2.registry import did_you_mean
 
 if TYPE_CHECKING:
+    from neml2.recurrent.checks import GradientError
     from neml2.recurrent.pyzag_model import PyzagModel
+    from neml2.recurrent.pyzag_solver import HistorySolver, solve, solve_adjoint
 
-__all__ = ["PyzagModel"]
+__all__ = ["GradientError", "HistorySolver", "PyzagModel", "solve", "solve_adjoint"]
 
-_HOME = {"PyzagModel": "neml2.recurrent.pyzag_model"}
+_HOME = {
+    "GradientError": "neml2.recurrent.checks",
+    "HistorySolver": "neml2.recurrent.pyzag_solver",
+    "PyzagModel": "neml2.recurrent.pyzag_model",
+    "solve": "neml2.recurrent.pyzag_solver",
+    "solve_adjoint": "neml2.recurrent.pyzag_solver",
+}
 
 
 def __getattr__(name: str) -> Any:

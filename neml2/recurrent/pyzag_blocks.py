@@ -3,23 +3,30 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import torch
-from pyzag.chunktime import BidiagonalForwardOperator, BidiagonalThomasFactorization
+from pyzag.chunktime import (
+    BidiagonalForwardOperator,
+    BidiagonalThomasFactorization,
+    ChunkNewtonRaphson,
+)
 from pyzag.nonlinear import NonlinearFunctionOperator
 from pyzag.ode import DenseODEWrapper
 from pyzag.operators.base import BlockVector
 from pyzag.operators.dense import DenseBlockJacobian, DenseBlockOperator, DenseBlockVector
 
+from neml2 import log
 from neml2.errors import ConvergenceError
 from neml2.recurrent.checks import GradientError, Place, expect_finite
 
 if TYPE_CHECKING:
     from neml2.recurrent.pyzag_model import PyzagModel
 
-_NAN_STATE = "look at its forces and initial state, or try smaller increments or a line search"
+NOISE = 1e-12  # beside the terms it consists of, a residual this small is round-off
+_REMEDY = "try smaller increments, smaller blocks, or ChunkNewtonRaphsonLineSearch"
 _NAN_GRADIENT = "see whether the loss is finite there, and whether the Jacobian is singular"
 
 
@@ -42,19 +49,60 @@ class Chunk(NonlinearFunctionOperator):
         self.x: BlockVector | None = None
         self.residual: torch.Tensor | None = None
         self.first_norm: torch.Tensor | None = None
+        self.jacobian: ChunkJacobian
 
     def __call__(self, x: BlockVector) -> tuple[BlockVector, BidiagonalForwardOperator]:
         r, jacobian = self.model.evaluate_raw(torch.cat([self.previous, x.data]), [self.forces])
-        self.x, self.residual = x, r.detach()
+        self.x, self.residual, self.jacobian = x, r.detach(), jacobian
         if self.first_norm is None:
             self.first_norm = self.residual.norm(dim=-1)
         return DenseBlockVector(r), jacobian.forward_system(self.inverse_operator)
 
-    def finish(self) -> None:
-        """Refuse an end where the residual is not finite, which pyzag takes for converged."""
-        if self.residual is not None:
-            names, what = self.model.state, "the residual of"
-            expect_finite(self.residual, what, names, self.place, _NAN_STATE, ConvergenceError)
+    def finish(self, newton: ChunkNewtonRaphson | None = None) -> torch.Tensor:
+        """The solution ``(m, batch, n)``, where the solve was left.
+
+        Raises :class:`~neml2.errors.ConvergenceError` where the residual is not finite, which pyzag takes for
+        converged, or where ``newton`` says that it has not converged.
+        """
+        assert self.x is not None and self.residual is not None
+        bad = ~self.residual.isfinite().all(-1)  # (m, batch)
+        if newton is not None:
+            bad |= self._not_converged(newton)
+        if not bool(bad.any()):
+            return self.x.data
+        said = self._describe(bad)
+        if self.model.on_failure == "raise":
+            raise ConvergenceError(f"{said}; {_REMEDY}")
+        log.emit("driver", log.WARNING, f"{said}; its values are NaN from there on")
+        return torch.where(bad.any(0).unsqueeze(-1), torch.nan, self.x.data)
+
+    def _not_converged(self, newton: ChunkNewtonRaphson) -> torch.Tensor:
+        """What the test of ``newton`` refuses and is more than round-off, boolean ``(m, batch)``."""
+        assert self.x is not None and self.residual is not None
+        found = newton.not_converged(self.residual.norm(dim=-1), self.first_norm)
+        if newton.ignore_batches is not None:
+            found[:, newton.ignore_batches] = False
+        if bool(found.any()):
+            x = self.x.data.detach()
+            old = torch.cat([self.previous.detach(), x[:-1]])
+            diagonal, below = self.jacobian.diag.detach(), self.jacobian.sub.detach()
+            terms = _product(diagonal.abs(), x.abs()) + _product(below.abs(), old.abs())
+            found &= ~(self.residual.abs() <= NOISE * terms).all(-1)
+        return found
+
+    def _describe(self, bad: torch.Tensor) -> str:
+        assert self.residual is not None
+        row = int(bad.any(1).nonzero()[0])
+        size = torch.nan_to_num(self.residual[row].abs(), nan=torch.inf)
+        size = torch.where(bad[row].unsqueeze(-1), size, -1.0)  # (batch, n)
+        specimen = int(size.amax(-1).argmax())
+        column = int(size[specimen].argmax())
+        value = float(self.residual[row, specimen, column])
+        left = f"residual {value:.1e}" if math.isfinite(value) else "the residual is not finite"
+        return (
+            f"the history did not converge for {int(bad.any(0).sum())} of {bad.shape[1]} specimens, at"
+            f" {self.place.describe(row, specimen)} ({left}, in '{self.model.state.variable(column)}')"
+        )
 
 
 class ChunkJacobian(DenseBlockJacobian):
@@ -142,9 +190,13 @@ class FirstMultiplier(DenseBlockVector):
         return -transposed_product(self.before, self.data[0]).unsqueeze(0)
 
 
+def _product(matrix: torch.Tensor, vector: torch.Tensor) -> torch.Tensor:
+    return (matrix @ vector.unsqueeze(-1)).squeeze(-1)
+
+
 def transposed_product(matrix: torch.Tensor, vector: torch.Tensor) -> torch.Tensor:
     """``matrix^T vector`` for ``(*batch, n, m)`` and ``(*batch, n)``."""
-    return (matrix.transpose(-1, -2) @ vector.unsqueeze(-1)).squeeze(-1)
+    return _product(matrix.transpose(-1, -2), vector)
 
 
 class Wrapper(DenseODEWrapper):
@@ -159,7 +211,8 @@ class Wrapper(DenseODEWrapper):
             return bv.seen()
         chunk = self.model.chunk
         if chunk is not None and chunk.x is bv:
-            chunk.finish()
+            self.model.chunk = None
+            return chunk.finish()
         return bv.data
 
 

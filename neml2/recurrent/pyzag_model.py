@@ -15,10 +15,11 @@ from neml2.parameters import HoldsParameters
 from neml2.recurrent.assembly import Assembly
 from neml2.recurrent.checks import Place, expect_finite, watched
 from neml2.recurrent.pyzag_blocks import Chunk, ChunkJacobian, Wrapper
-from neml2.recurrent.residuals import Residuals, force_names
+from neml2.recurrent.residuals import Residuals, Times, force_names
 from neml2.registry import did_you_mean, listing
 from neml2.system import NonlinearSystem
 
+WAYS = ("raise", "nan")
 _TIMES = ("t", "time")  # the force that messages quote
 
 
@@ -34,7 +35,7 @@ class PyzagModel(torch.nn.Module, NonlinearFunctionOperatorFactory):
     values every evaluation uses: optimisers, ``pyzag.reparametrization`` and Pyro act on them. Their shape
     may become ``(batch, *shape)``: a value for each specimen.
 
-    What is not finite is refused: forces and initial states (:class:`ValueError`), solutions
+    What is not finite is refused: forces and initial states (:class:`ValueError`), residuals of solutions
     (:class:`~neml2.errors.ConvergenceError`) and gradients
     (:class:`~neml2.recurrent.checks.GradientError`), with step, specimen and variable. The gradient with
     respect to the initial state is exact.
@@ -47,16 +48,23 @@ class PyzagModel(torch.nn.Module, NonlinearFunctionOperatorFactory):
         exclude_parameters: Sequence[str] | None = None,
         include_parameters: Sequence[str] | None = None,
         engine: str = "auto",
+        on_failure: str = "raise",
     ) -> None:
         """``sys`` is a nonlinear system, or an implicit update (or a model that contains one and no more).
 
         ``exclude_parameters`` or ``include_parameters`` choose parameters, all by default; ``engine`` is
-        ``"auto"``, ``"native"`` or ``"eager"``.
+        ``"auto"``, ``"native"`` or ``"eager"``. With ``on_failure="nan"`` a specimen that fails is NaN from
+        that chunk on, with no part in gradients, as ``pyzag.stochastic`` with ``update_mask`` expects.
 
         Raises :class:`TypeError` for another object, and :class:`ValueError` for an unknown parameter name
         and for a system that reads older values than those of the time before.
         """
         super().__init__()
+        if on_failure not in WAYS:
+            raise ValueError(
+                f"on_failure is '{on_failure}'{did_you_mean(on_failure, WAYS)}; give one of {listing(WAYS)}"
+            )
+        self.on_failure = on_failure
         system = _system(sys)
         model, kinds = system.model, system.model.input_spec
         self.state = Assembly("state", system.unknown_groups, kinds, system.structures, system.settings)
@@ -159,11 +167,13 @@ class PyzagModel(torch.nn.Module, NonlinearFunctionOperatorFactory):
         first: int | None = None,
     ) -> Chunk:
         """The same, with the number ``first`` of the chunk's first step, for messages."""
-        joined = self._joined(previous, forces)
-        place = self._place(joined, None if first is None else first - 1)
-        remedy = "remove the specimen, or fill the gap"
-        expect_finite(previous, "the state before a chunk:", self.state, place.rows(0, 1), remedy, ValueError)
-        expect_finite(joined, "the force", self.forces, place, remedy, ValueError)
+        joined = self.joined(previous, forces)
+        place = self.place(joined, None if first is None else first - 1)
+        if self.on_failure == "raise":
+            remedy = "remove the specimen, or fill the gap"
+            before = place.rows(0, 1)
+            expect_finite(previous, "the initial value of", self.state, before, remedy, ValueError)
+            expect_finite(joined, "the force", self.forces, place, remedy, ValueError)
         self.chunk = Chunk(self, previous, joined, inverse_operator, place.rows(1, len(joined)))
         return self.chunk
 
@@ -183,22 +193,43 @@ class PyzagModel(torch.nn.Module, NonlinearFunctionOperatorFactory):
         first: int | None = None,
     ) -> tuple[torch.Tensor, ChunkJacobian]:
         """The same with ``parameters`` by the names they have here."""
-        joined = self._joined(x_full, forces)
+        joined = self.joined(x_full, forces)
         given = {self.mirrored[n]: watched(t, n) for n, t in parameters.items()}
-        r, diagonal, below = self.residuals(x_full, joined, given)
-        place = self._place(joined[1:], first)
+        times = Times.of(x_full, joined)
+        place = self.place(times.forces, first)
+        if self.on_failure == "nan":
+            good = times.finite()
+            if not bool(good.all()):
+                return self._part(times, good, given, place)
+        return self._jacobian(*self.residuals(times, given), place)
+
+    def _part(
+        self, times: Times, good: torch.Tensor, given: Mapping[str, torch.Tensor], place: Place
+    ) -> tuple[torch.Tensor, ChunkJacobian]:
+        """Residuals that are NaN where times are not ``good``, with no part in any gradient."""
+        r, diagonal, below = self.residuals(times.mended(good), given)
+        keep = good[..., None, None]
+        one = torch.eye(r.shape[-1], dtype=r.dtype, device=r.device)
+        r = torch.where(good.unsqueeze(-1), r, torch.nan)
+        return self._jacobian(r, torch.where(keep, diagonal, one), torch.where(keep, below, 0.0), place)
+
+    def _jacobian(
+        self, r: torch.Tensor, diagonal: torch.Tensor, below: torch.Tensor, place: Place
+    ) -> tuple[torch.Tensor, ChunkJacobian]:
         return r, ChunkJacobian(diagonal, below, self, place)
 
     def natural(self) -> dict[str, torch.Tensor]:
         """The parameters by name, as parametrizations and samplers show them."""
         return {n: getattr(self, n) for n in self.parameter_names}
 
-    def _joined(self, x: torch.Tensor, forces: Sequence[torch.Tensor]) -> torch.Tensor:
+    def joined(self, x: torch.Tensor, forces: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Several force tensors as one ``(time, batch, nf)``, beside states ``x``."""
         if not forces:
             return x.new_zeros(*x.shape[:-1], 0)
         return forces[0] if len(forces) == 1 else torch.cat(list(forces), -1)
 
-    def _place(self, forces: torch.Tensor, first: int | None) -> Place:
+    def place(self, forces: torch.Tensor, first: int | None) -> Place:
+        """Where the times of ``forces`` ``(m, batch, nf)`` lie, the first being step ``first``."""
         time = None
         named = [n for n in _TIMES if n in self.forces.names]
         if named and forces.shape[-1] == self.forces.width:
@@ -212,6 +243,9 @@ class PyzagModel(torch.nn.Module, NonlinearFunctionOperatorFactory):
         super()._apply(fn, recurse)
         self.system.model._apply(fn)  # constants go where the parameters go
         return self
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "chunk": None}  # a solve that is under way stays with its model
 
     def __repr__(self) -> str:
         return (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from copy import copy
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -27,6 +28,39 @@ ENGINES = ("auto", "native", "eager")
 Found = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 
 
+@dataclass(frozen=True)
+class Times:
+    """States ``(m, batch, n)`` and forces ``(m, batch, nf)`` at ``m`` times, and those of the time before
+    each.
+    """
+
+    new: torch.Tensor
+    old: torch.Tensor
+    forces: torch.Tensor
+    old_forces: torch.Tensor
+
+    @staticmethod
+    def of(x: torch.Tensor, forces: torch.Tensor) -> Times:
+        """From consecutive times, ``(m + 1, batch, n)`` and ``(m + 1, batch, nf)``."""
+        return Times(x[1:], x[:-1], forces[1:], forces[:-1])
+
+    def finite(self) -> torch.Tensor:
+        """Which times and specimens have finite numbers only, boolean ``(m, batch)``."""
+        parts = (self.new, self.old, self.forces, self.old_forces)
+        return torch.stack([p.isfinite().all(-1) for p in parts]).all(0)
+
+    def mended(self, good: torch.Tensor) -> Times:
+        """The same with all that is not ``good`` replaced by one that is, or by zero if none is."""
+        place = good.nonzero()
+        k, b = place[0].tolist() if len(place) else (0, 0)
+        keep = good.unsqueeze(-1)
+
+        def mend(x: torch.Tensor) -> torch.Tensor:
+            return torch.where(keep, x, x[k, b] if len(place) else torch.zeros_like(x))
+
+        return Times(mend(self.new), mend(self.old), mend(self.forces), mend(self.old_forces))
+
+
 class _Kernel(ResidualKernel):
     """A residual kernel that reads other tensors in place of some of the model's parameters."""
 
@@ -42,7 +76,7 @@ class _Kernel(ResidualKernel):
 
 
 class Residuals:
-    """``residuals(x, forces, parameters) -> r, dr/dx, dr/dx_old`` for consecutive times.
+    """``residuals(times, parameters) -> r, dr/dx, dr/dx_old``.
 
     ``engine`` is ``"native"``, ``"eager"``, or ``"auto"``: native where the compiler takes the system, else
     eager, and the reason is told once on the channel ``driver``.
@@ -60,44 +94,33 @@ class Residuals:
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_made": None}  # a loaded library cannot be copied; the cache has it
 
-    def __call__(
-        self, x: torch.Tensor, forces: torch.Tensor, parameters: Mapping[str, torch.Tensor]
-    ) -> Found:
-        """``x`` ``(m + 1, batch, n)`` and ``forces`` ``(m + 1, batch, nf)`` begin with the old values.
+    def __call__(self, at: Times, parameters: Mapping[str, torch.Tensor]) -> Found:
+        """``parameters`` stand in for those of the model with these qualified names.
 
-        ``parameters`` stand in for those of the model with these qualified names. Returns ``(m, batch, n)``
-        and twice ``(m, batch, n, n)``, part of the autograd graph of all arguments.
+        Returns ``(m, batch, n)`` and twice ``(m, batch, n, n)``, part of the autograd graph of all arguments.
         """
-        new, old = x[1:], x[:-1]
-        if self.engine != "eager" and x.dtype in (torch.float64, torch.float32):
-            kernel = self._kernel(x)
+        if self.engine != "eager" and at.new.dtype in (torch.float64, torch.float32):
+            kernel = self._kernel(at.new)
             if kernel is not None:
-                return self._native(kernel, new, old, forces, parameters)
-        return self._eager(new, old, forces, parameters)
+                return self._native(kernel, at, parameters)
+        return self._eager(at, parameters)
 
-    def values(self, new: torch.Tensor, old: torch.Tensor, forces: torch.Tensor) -> dict[str, TensorWrapper]:
+    def values(self, at: Times) -> dict[str, TensorWrapper]:
         """Everything that the residual model reads, by name."""
-        found = self.state.unpack(new)
-        found |= {lagged(n, 1): v for n, v in self.state.unpack(old).items()}
+        found = self.state.unpack(at.new)
+        found |= {lagged(n, 1): v for n, v in self.state.unpack(at.old).items()}
         if self.forces.names:
-            found |= self.forces.unpack(forces[1:])
-            found |= {lagged(n, 1): v for n, v in self.forces.unpack(forces[:-1]).items()}
+            found |= self.forces.unpack(at.forces)
+            found |= {lagged(n, 1): v for n, v in self.forces.unpack(at.old_forces).items()}
         known = self.system.model.input_spec
         return {n: v for n, v in found.items() if n in known}
 
     # ------------------------------------------------------------------ native
 
-    def _native(
-        self,
-        kernel: _Kernel,
-        new: torch.Tensor,
-        old: torch.Tensor,
-        forces: torch.Tensor,
-        parameters: Mapping[str, torch.Tensor],
-    ) -> Found:
+    def _native(self, kernel: _Kernel, at: Times, parameters: Mapping[str, torch.Tensor]) -> Found:
         call = copy(kernel)  # launchers are shared, parameters are those of this call
         call.substitutes = parameters
-        r, diagonal, below = call(self.values(new, old, forces))
+        r, diagonal, below = call(self.values(at))
         assert diagonal is not None and below is not None
         rows, columns = self._order(self._residual_layout()), self._order(self.state.layout)
         if rows is not None:
@@ -167,24 +190,19 @@ class Residuals:
 
     # ------------------------------------------------------------------ eager
 
-    def _eager(
-        self,
-        new: torch.Tensor,
-        old: torch.Tensor,
-        forces: torch.Tensor,
-        parameters: Mapping[str, torch.Tensor],
-    ) -> Found:
+    def _eager(self, at: Times, parameters: Mapping[str, torch.Tensor]) -> Found:
         graph = torch.is_grad_enabled()
-        batch = new.shape[:-1]
+        batch = at.new.shape[:-1]
         with torch.enable_grad():
-            u = new if graph and new.requires_grad else new.detach().requires_grad_(True)
-            v = old if graph and old.requires_grad else old.detach().requires_grad_(True)
-            values = self.values(u, v, forces)
+            u, v = (
+                x if graph and x.requires_grad else x.detach().requires_grad_(True) for x in (at.new, at.old)
+            )
+            values = self.values(replace(at, new=u, old=v))
             layout = self.state.layout
             problem = ResidualProblem(self.system, values, layout, batch, self._context(parameters))
             r = joined(problem.evaluate(parted(u, layout.groups, batch)), layout.groups, batch)
             rows = jacobian_rows(r, [u, v], create_graph=graph)
-        n = new.shape[-1]
+        n = at.new.shape[-1]
         blocks = [
             r.new_zeros(*batch, n, n) if row is None else row.movedim(0, -2)  # (*batch, n, n)
             for row in rows
@@ -217,7 +235,8 @@ class Residuals:
                 raise ValueError(
                     f"{self.system.model} reads '{name}', but '{base}' is neither an unknown"
                     f" ({listing(self.state.names)}) nor a force ({listing(self.forces.names)})"
-                    f"{did_you_mean(base, known)}"
+                    f"{did_you_mean(base, known)}; compute it from old values of these, by a model whose"
+                    f" names end in '~1'"
                 )
 
 

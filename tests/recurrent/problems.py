@@ -10,10 +10,15 @@ import neml2
 from neml2 import registry
 from neml2.fields import Input, Output, Parameter
 from neml2.pyzag import NEML2PyzagModel
+from neml2.types import clamp
 
 FOLDER = Path(__file__).parent / "reference"
 PROBLEMS = {p["id"]: p for p in json.loads((FOLDER / "recurrent.json").read_text())["problems"]}
 F64 = torch.float64
+
+# engine, block size, factorization: all of them natively, some eagerly
+WAYS = [("native", b, m) for b in (1, 10, 100) for m in ("thomas", "pcr", "hybrid")]
+WAYS += [("native", 4, "pcr"), ("eager", 4, "thomas"), ("eager", 10, "hybrid"), ("eager", 100, "pcr")]
 
 if not any(e.name == "ContractingGeometry" for e in registry.entries("Models")):
 
@@ -26,7 +31,8 @@ if not any(e.name == "ContractingGeometry" for e in registry.entries("Models")):
         n: neml2.Scalar = Parameter("order", "Order")
 
         def forward(self, a, k, n):
-            return k * (1.0 - a) ** n
+            eps = torch.finfo(a.dtype).eps
+            return k * clamp(1.0 - a, eps, 1.0 - eps) ** n
 
 
 def tensors(values):
