@@ -1,8 +1,8 @@
 """Tensor methods of :class:`xarray.DataArray`: ``dataset.stress.neml2.von_mises()``.
 
 For arrays with a dimension of physical components, as files and datasets of this library have: ``component``
-(or any name that begins so) with the labels xx, yy, zz, yz, xz, xy of a symmetric tensor, or xx, xy, ..., zz of
-a general one. Importing this module makes the methods known to xarray; :func:`~neml2.drivers.open_run` and
+(or any name that begins so) with the labels xx, yy, zz, yz, xz, xy of a symmetric tensor, or xx, xy, ..., zz
+of a general one. Importing this module makes the methods known to xarray; :func:`~neml2.drivers.open_run` and
 ``Trajectory.to_xarray`` do.
 """
 
@@ -112,7 +112,7 @@ class TensorAccessor:
     def _apply(
         self, function: Callable[[np.ndarray], np.ndarray], out: int | list[str], sizes: Any = ()
     ) -> xarray.DataArray:
-        """``function`` of the components; ``out``: no dimension instead (0), the same one (1), or new ones."""
+        """``function`` of the components, which gives none (0), the same (1), or new dimensions."""
         dim, _ = self._tensor()
         dims = ([[], [dim]][out]) if isinstance(out, int) else out
         found = xarray.apply_ufunc(

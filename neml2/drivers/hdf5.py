@@ -18,6 +18,7 @@ import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
@@ -234,6 +235,7 @@ def provenance(block: Trajectory) -> dict[str, str | int]:
     return found
 
 
+@cache
 def _version(name: str) -> str:
     try:
         return version(name)

@@ -132,15 +132,15 @@ class Rows:
         self._write(self.step, numbers.astype(np.int64), self.count)
 
     def commit(self, count: int, events: int | None = None) -> None:
-        """Make the rows up to ``count`` visible, ``step`` last."""
-        if events is not None:
-            for field in self.events.values():
-                self.put(field.length, struct.pack("<q", events))
-            self.event_count = events
+        """Make the rows up to ``count`` visible, ``step`` last, and then the events in them."""
         if count != self.count:
             for field in (*self.fields.values(), self.step):
                 self.put(field.length, struct.pack("<q", count))
             self.count = count
+        if events is not None and events != self.event_count:
+            for field in self.events.values():
+                self.put(field.length, struct.pack("<q", events))
+            self.event_count = events
 
     def cut(self, count: int, events: int = 0) -> None:
         """Make only the rows up to ``count`` visible, in all variables."""

@@ -257,11 +257,14 @@ class Unfinished:
         with opened(source) as file:
             history = read_record(file["history"])
             reason = attribute(file["provenance"], "ended")
+            complete = bool(file["provenance"].attrs["complete"])
         if _OURS not in history:
             raise ValueError(f"{source} was not written by a run, and cannot be resumed")
         ours = history.pop(_OURS)
         with Rows(source) as rows:
             row, count, tensors = Slots(rows).read()
+            if complete:  # and all that was left to do was to give it its name
+                row, count = ours["steps"], rows.count
         save = Save.of(ours["save"])
         save.remember(_named(tensors, _MEMORY))
         return cls(
@@ -295,16 +298,16 @@ class Unfinished:
             overwrite=True,  # nothing is: the file is there already
         )
         rows = Rows(source)
-        slots = Slots(rows)
-        row, count, tensors = slots.read()
         if not locked(rows.file):
             rows.close()
             raise _busy(source)
-        if row != self.row:
-            rows.close()
-            raise ValueError(f"{source} has changed since it was read; read it again")
-        rows.cut(count, int(tensors.get(_EVENTS, 0)))
-        writer.rows, writer.slots = rows, slots
+        if not (self.row == self.steps and rows.count == self.rows):
+            row, count, tensors = Slots(rows).read()
+            if row != self.row:
+                rows.close()
+                raise ValueError(f"{source} has changed since it was read; read it again")
+            rows.cut(count, int(tensors.get(_EVENTS, 0)))
+        writer.rows, writer.slots = rows, Slots(rows)
         return writer
 
 
