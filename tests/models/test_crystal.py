@@ -305,7 +305,7 @@ def test_first_order_of_convergence_in_the_step():
         )
         return run(driver.model, history)["cauchy_stress"].data[-1]
 
-    one, two, four = (end(8 * 2**k) for k in range(3))
+    one, two, four = (end(10 * 2**k) for k in range(3))
     order = math.log2(float((one - two).norm() / (two - four).norm()))
     assert 0.8 < order < 1.3
 
