@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import torch
@@ -92,9 +93,12 @@ def _kind(value: TensorWrapper) -> str:
     return type(value).__name__ + sub
 
 
-def _extreme(data: torch.Tensor, of: object) -> str:
-    finite = data[data.isfinite()]
-    return f"{of(finite):.4g}" if finite.numel() else "nan"  # type: ignore[operator]
+def _extreme(data: torch.Tensor, of: Callable[[torch.Tensor], torch.Tensor]) -> str:
+    found = of(data) if data.numel() else data.new_tensor(torch.nan)
+    if not found.isfinite():  # choosing what is finite takes fifty times longer
+        finite = data[data.isfinite()]
+        found = of(finite) if finite.numel() else found.new_tensor(torch.nan)
+    return f"{found:.4g}"
 
 
 def _last(data: torch.Tensor) -> str:

@@ -1,7 +1,9 @@
 import torch
 
 from neml2.drivers import History, TransientDriver
+from neml2.drivers.summary import variables
 from tests.drivers.materials import snap, strain, strainer, times
+from tests.drivers.trajectories import made, scalar
 
 
 def test_summary_fits_a_screen_and_has_the_ranges():
@@ -31,3 +33,8 @@ def test_failures_are_listed():
     assert "  ... and 2 more" in text
     assert "Newton iterations per step: " in text
     assert "7 points failed" in repr(trajectory)
+
+
+def test_ranges_are_those_of_the_finite_numbers():
+    rows = variables(made([0.0, 1.0, 2.0], x=scalar([torch.nan, -2.0, 3.0]), y=scalar([torch.nan] * 3)))
+    assert [row[2:4] for row in rows] == [("min", "max"), ("-2", "3"), ("nan", "nan")]
