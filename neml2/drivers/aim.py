@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 
@@ -56,11 +57,10 @@ class Aim:
 
     def reached(self, k: int, values: Mapping[str, TensorWrapper]) -> torch.Tensor:
         """The controlled combination of row ``k`` at a state, ``(*batch, *base)``."""
-        stress, strain = values[self.stress], values[self.strain].data
+        stress: Any = values[self.stress]
         if type(stress) is not self.kind:  # a symmetric stress beside a deformation gradient
-            stress = r2_from_sr2(stress)  # type: ignore[arg-type]
-        stress = stress.data
-        return self._stress_weight[k] * stress + self._strain_weight[k] * strain
+            stress = r2_from_sr2(stress)
+        return self._stress_weight[k] * stress.data + self._strain_weight[k] * values[self.strain].data
 
     def target(self, k: int, anchored: Mapping[str, TensorWrapper]) -> TensorWrapper:
         """The target of row ``k``, given stress and strain at its anchor."""

@@ -22,6 +22,9 @@ Values = dict[str, TensorWrapper]
 class EagerMarch:
     """Advances all points with :class:`~neml2.StateUpdate`; results are part of the autograd graph."""
 
+    finished = False  # before the last row
+    events = ()
+
     def __init__(self, run: Run) -> None:
         self.run, self.row = run, -1
         self.batch = run.loading.batch

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from neml2.drivers.files import check_place, save
 from neml2.drivers.history import History
 from neml2.drivers.trajectory import Path, Trajectory
-from neml2.drivers.transient import TransientDriver, result_size
+from neml2.drivers.memory import result_size
+from neml2.drivers.transient import TransientDriver
 from neml2.fields import Dependency, Field, FileField, Option, ValueField
 from neml2.lags import split
 from neml2.model import Model

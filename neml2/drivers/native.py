@@ -22,6 +22,7 @@ from neml2.types import TensorWrapper
 if TYPE_CHECKING:
     from neml2.compiler.kernel import Kernel, Tensors
     from neml2.compiler.march import March
+    from neml2.compiler.update import NativeUpdate
     from neml2.step import StateUpdate, StepResult
 
 Values = dict[str, TensorWrapper]
@@ -38,11 +39,16 @@ class NativeEngine:
     def __init__(self, update: StateUpdate) -> None:
         self.update = update
         self.kernel: Kernel | None = None
+        self._single: NativeUpdate | None = None
         self.refused: tuple[Any, str] | None = None  # what could not be compiled, and why
         self.told: set[str] = set()
 
     def __getstate__(self) -> dict[str, object]:
-        return {**vars(self), "kernel": None}  # a loaded library cannot be copied; the cache has it
+        return {
+            **vars(self),
+            "kernel": None,
+            "_single": None,
+        }  # a loaded library cannot be copied; the cache has it
 
     def march(self, run: Run) -> NativeMarch:
         """The run as calls of a kernel, which is built if it has to be.
@@ -52,6 +58,20 @@ class NativeEngine:
         state, start = run.initial()
         self._check(run)
         return NativeMarch(run, self._compiled(run, state), state, start)
+
+    def stepper(self, run: Run) -> NativeUpdate:
+        """The update as a kernel for single steps, for runs that choose their increments.
+
+        Raises :class:`NotNative` as :meth:`march` does.
+        """
+        from neml2.compiler.update import NativeUpdate
+
+        state, _ = run.initial()
+        self._check(run)
+        if self._single is None:
+            self._single = NativeUpdate(self.update)
+        self._single.kernel = self._compiled(run, state)
+        return self._single
 
     def _compiled(self, run: Run, state: Values) -> Kernel:
         from neml2.compiler.build import NoCompiler, compiler
@@ -103,6 +123,9 @@ class NativeMarch:
     The arrays of a block begin some rows before it, as many as the model reads old values: row ``k`` of the
     history is their row ``k - base``.
     """
+
+    finished = False  # before the last row
+    events = ()
 
     def __init__(self, run: Run, kernel: Kernel, state: Values, start: Values) -> None:
         from neml2.compiler.launch import flat

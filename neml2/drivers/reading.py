@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from neml2.drivers.declared import Declared
+from neml2.drivers.events import Found
 from neml2.drivers.layout import KINDS, STEP, Column, batch_dims, from_column
 from neml2.drivers.places import Path, partial
 from neml2.drivers.records import read_record
@@ -150,6 +151,26 @@ def _read(file: h5py.File, who: str, lazy: bool, most: int | None) -> Trajectory
         time_name=time_name,
         origin=origin,
         rows=None if torch.equal(numbers, torch.arange(steps)) else numbers,
+        cycle=_cycle(file, numbers),
+        events=_events(file, status.data.shape[1:]),
+    )
+
+
+def _cycle(file: h5py.File, rows: torch.Tensor) -> torch.Tensor | None:
+    data = file["history"].get("cycle")
+    return None if data is None else torch.from_numpy(np.array(data))[rows]
+
+
+def _events(file: h5py.File, batch: tuple[int, ...]) -> tuple[Found, ...]:
+    """What happened on the way; the states at the events are not in the file."""
+    if "events" not in file:
+        return ()
+    table = file["events"]
+    names = json.loads(attribute(table, "names"))
+    columns = [np.array(table[n]) for n in ("point", "row", "time", "event")]
+    return tuple(
+        Found(names[int(e)], tuple(int(i) for i in np.unravel_index(int(p), batch)), int(r), float(t), "", {})
+        for p, r, t, e in zip(*columns, strict=False)  # of a killed run, one may be longer
     )
 
 

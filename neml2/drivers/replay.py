@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -115,7 +115,7 @@ class Replay:
             with h5py.File(path, "r") as file:
                 if file.attrs.get("layout") != _LAYOUT:
                     raise ValueError(f"{path} is no replay bundle; the failure of a run writes one")
-                groups = {
+                groups: dict[str, Any] = {
                     group: {
                         d.attrs["variable"]: KINDS[d.attrs["tensor"]](
                             torch.from_numpy(np.array(d)), int(d.attrs["sub_batch_ndim"])
@@ -135,7 +135,10 @@ class Replay:
                         d.attrs["variable"]: torch.from_numpy(np.array(d))
                         for d in file["parameters"].values()
                     },
-                    **{n: str(file.attrs[n]) for n in ("message", "model", "solvers", "input_text")},
+                    message=str(file.attrs["message"]),
+                    model=str(file.attrs["model"]),
+                    solvers=str(file.attrs["solvers"]),
+                    input_text=str(file.attrs["input_text"]),
                     **groups,
                 )
         except (OSError, KeyError) as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -12,6 +12,7 @@ import torch
 
 from neml2.drivers.aim import NAMES, TARGET, Aim
 from neml2.drivers.binding import Loading
+from neml2.drivers.declared import Declared
 from neml2.drivers.interrupts import Patience
 from neml2.drivers.replay import replay_of
 from neml2.drivers.trajectory import Origin, Trajectory
@@ -19,21 +20,33 @@ from neml2.errors import ConvergenceError
 from neml2.lags import lagged
 from neml2.solvers.status import Status
 from neml2.step import StateUpdate, StepResult
-from neml2.types import TensorWrapper
+from neml2.types import Scalar, TensorWrapper
 
 Values = dict[str, TensorWrapper]
 Before = tuple[Values, Values, Values]  # state, forces and old forces of a step
+COUNTS = {  # results of runs whose increments are chosen, besides those of the model
+    "increments": Declared("Increments that the step was made in"),
+    "rejected_increments": Declared("Increments that were tried and not accepted"),
+    "error_estimate": Declared("Sum of the estimated local errors of the step, relative to their scale"),
+}
 _QUIET_SECONDS = 2.0  # runs shorter than this show no progress bar
 
 
 class March(Protocol):
     """An engine at work: it advances all points, row by row.
 
-    ``row`` is the last row that is done, -1 before the initial state. A failure or an interruption carries
-    the rows of the block that were done as its ``trajectory``, and leaves the march at the last of them.
+    ``row`` is the last row that is done, -1 before the initial state; ``finished`` says that the run has
+    ended before its last row. A failure or an interruption carries the rows of the block that were done as
+    its ``trajectory``, and leaves the march at the last of them.
     """
 
-    row: int
+    @property
+    def row(self) -> int: ...
+    @property
+    def finished(self) -> bool: ...
+    @property
+    def events(self) -> Sequence[str]:
+        """The names of the events that may happen."""
 
     def advance(self, last: int) -> Trajectory:
         """The rows after ``row`` up to ``last - 1``."""
@@ -49,8 +62,8 @@ class March(Protocol):
 class Run:
     """One run: the update, its loading, and what to do about failures.
 
-    ``ways`` are those of ``on_failure``; ``at_once`` is how many points the eager engine may advance together
-    (``None``: all).
+    ``ways`` are those of ``on_failure``; ``cycle`` is the number of the cycle of every row; ``rows`` is how
+    many rows a block has, ``at_once`` how many points the eager engine may advance together (``None``: all).
     """
 
     update: StateUpdate
@@ -60,6 +73,8 @@ class Run:
     time_name: str
     origin: Origin
     aim: Aim | None = None
+    cycle: torch.Tensor | None = None
+    rows: int | None = None
     at_once: int | None = None
     patience: Patience = field(default_factory=Patience)
     bar: Any = None
@@ -68,6 +83,11 @@ class Run:
     def levels(self) -> int:
         """How many times an increment may be halved."""
         return self.max_substeps if "substep" in self.ways else 0
+
+    def kinds(self, stepped: bool) -> dict[str, type[TensorWrapper]]:
+        """The types of everything that the blocks of the run have, by name."""
+        forces = {n: k for n, k in self.update.forces.items() if n not in NAMES}
+        return {**forces, **self.update.outputs, **(dict.fromkeys(COUNTS, Scalar) if stepped else {})}
 
     def initial(self) -> tuple[Values, Values]:
         """The state and the outputs before the first step."""
@@ -111,6 +131,7 @@ class Run:
             forces={n: type(v)._new(v.data[rows], v.sub_batch_ndim) for n, v in forces.items()},
             time_name=self.time_name,
             origin=self.origin,
+            cycle=None if self.cycle is None else self.cycle[rows],
         )
 
     def error(

@@ -165,6 +165,7 @@ class Save:
             forces=forces,
             origin=replace(block.origin, declared=declared),
             rows=(index + first).cpu(),
+            cycle=None if block.cycle is None else block.cycle[index.to(block.cycle.device)],
         )
 
     def memory(self) -> dict[str, torch.Tensor]:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import torch
 
-from neml2.drivers.trajectory import Trajectory
-
-if TYPE_CHECKING:
-    from neml2.drivers.saving import Save
+from neml2.drivers.saving import Save
+from neml2.drivers.trajectory import Trajectory, concatenate
+from neml2.drivers.writer import Writer
 
 Checkpoint = Callable[[], Mapping[str, torch.Tensor]]
 
@@ -45,13 +44,35 @@ class Memory:
 
     def finish(self) -> Trajectory:
         """See :class:`Sink`."""
-        if len(self.blocks) == 1:
-            return self.blocks[0]
-        from neml2.drivers.trajectory import concatenate
-
-        return concatenate(self.blocks)
+        blocks = [b for b in self.blocks if len(b)] or self.blocks
+        return blocks[0] if len(blocks) == 1 else concatenate(blocks)
 
     def leave(self, reason: str) -> Trajectory:
         """See :class:`Sink`."""
         del reason
         return self.finish()
+
+
+class File:
+    """Writes what is to be saved to an HDF5 file that grows with the run."""
+
+    def __init__(self, writer: Writer) -> None:
+        self.writer = writer
+
+    def take(self, block: Trajectory, first: int, checkpoint: Checkpoint) -> None:
+        """See :class:`Sink`."""
+        writer, done = self.writer, first + len(block)
+        for event in block.events:
+            point = int(torch.arange(writer.batch.numel()).reshape(writer.batch)[event.point])
+            writer.events(point, event.row, event.time, writer.event_names.index(event.name))
+        writer.append(writer.save.select(block, first, writer.steps), first, checkpoint(), done)
+
+    def finish(self) -> Trajectory:
+        """See :class:`Sink`."""
+        self.writer.finish()
+        return Trajectory.from_hdf5(self.writer.path, lazy=True)
+
+    def leave(self, reason: str) -> Trajectory:
+        """See :class:`Sink`."""
+        self.writer.leave(reason)
+        return Trajectory.from_hdf5(self.writer.partial, lazy=True)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import xarray
     from matplotlib.axes import Axes
 
+    from neml2.drivers.events import Found
+
 Values = dict[str, TensorWrapper]
 Path = str | os.PathLike[str]
 
@@ -61,6 +63,10 @@ class Trajectory:
     rows
         The numbers of the steps in the whole run, integers ``(n,)``, where not all are kept; ``None``: 0, 1,
         2, ...
+    cycle
+        The number of the cycle of every row, integers ``(n,)``, where the history counts them.
+    events
+        What happened on the way, :class:`~neml2.drivers.events.Found`.
     """
 
     time: torch.Tensor
@@ -71,6 +77,8 @@ class Trajectory:
     time_name: str = "t"
     origin: Origin = field(default_factory=Origin)
     rows: torch.Tensor | None = None
+    cycle: torch.Tensor | None = None
+    events: tuple[Found, ...] = ()
 
     def __len__(self) -> int:
         return self.time.shape[0]
@@ -287,7 +295,9 @@ def concatenate(parts: Sequence[Trajectory]) -> Trajectory:
     for part in parts[1:]:
         odd = {*first.outputs, *first.forces} ^ {*part.outputs, *part.forces}
         if odd:
-            raise ValueError(f"only some of the trajectories have {listing(sorted(odd))}; keep the same of all")
+            raise ValueError(
+                f"only some of the trajectories have {listing(sorted(odd))}; keep the same of all"
+            )
     clock = torch.broadcast_shapes(*[p.time.shape[1:] for p in parts])
     batch = torch.broadcast_shapes(*[p.batch for p in parts])
     known = [row_numbers(p) for p in parts]
@@ -303,6 +313,8 @@ def concatenate(parts: Sequence[Trajectory]) -> Trajectory:
         outputs={n: _joined([p.outputs[n] for p in parts]) for n in first.outputs},
         forces={n: _joined([p.forces[n] for p in parts]) for n in first.forces},
         rows=None if torch.equal(rows, torch.arange(len(rows))) else rows,
+        cycle=None if first.cycle is None else torch.cat([p.cycle for p in parts if p.cycle is not None]),
+        events=tuple(e for p in parts for e in p.events),
     )
 
 

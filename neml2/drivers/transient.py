@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +12,20 @@ from neml2.drivers.aim import Aim
 from neml2.drivers.binding import Loading
 from neml2.drivers.declared import Declared, declarations
 from neml2.drivers.eager import EagerMarch
+from neml2.drivers.events import Event
+from neml2.drivers.files import check_place
 from neml2.drivers.history import History, is_a
+from neml2.drivers.increments import Increments
+from neml2.drivers.memory import Budget, as_bytes, budget, result_size
 from neml2.drivers.native import NativeEngine, NotNative
+from neml2.drivers.plan import Plan, as_events, check_parameters, read_history, record_history
 from neml2.drivers.run import March, Run
-from neml2.drivers.sinks import Memory, Sink
-from neml2.drivers.trajectory import Origin, Trajectory
+from neml2.drivers.saving import Save
+from neml2.drivers.sinks import File, Memory, Sink
+from neml2.drivers.stepped import SteppedMarch
+from neml2.drivers.stepping import Stepping
+from neml2.drivers.trajectory import Origin, Path, Trajectory
+from neml2.drivers.writer import Unfinished, Writer
 from neml2.errors import ConvergenceError
 from neml2.model import Model
 from neml2.registry import did_you_mean, listing
@@ -29,7 +37,6 @@ if TYPE_CHECKING:
 _ENGINES = ("eager", "native", "auto")
 _WAYS = ("raise", "freeze", "substep")
 _MANY_STEPS, _MANY_POINTS = 100, 100_000  # from here on a compilation of 1-3 s pays (points times steps)
-_BLOCK = 2**26  # bytes of results that are held where they need not all be
 
 
 class TransientDriver:
@@ -109,7 +116,8 @@ class TransientDriver:
 
     def bind(self, history: History | Mapping[str, Any]) -> Loading:
         """The history as typed values for the model, checked; see :meth:`History.bind`."""
-        return self._bind(self._history(history))[1]
+        given = self._history(history)
+        return self._bind(given)[1]
 
     def _history(self, history: Any) -> History:
         if is_a(history, "xarray.Dataset"):
@@ -129,9 +137,9 @@ class TransientDriver:
         """The engine that takes the history, the history as typed values, and its control."""
         if history.control is None:
             return self._engine, history.bind(self.update, self.time, self.settings), None
-        from neml2.drivers.controlled import names
+        from neml2.drivers.conjugates import chosen_strain, chosen_stress
 
-        strain, stress = names(self.model, self.strain, self.stress)
+        strain, stress = chosen_strain(self.model, self.strain), chosen_stress(self.model, self.stress)
         like = next((p for p in self.model.parameters()), history.time)
         control = history.control.to(like.dtype if like.is_floating_point() else torch.float64)
         aim = Aim(control, strain, stress, self.update.forces[strain])
@@ -147,6 +155,14 @@ class TransientDriver:
         history: History | Mapping[str, Any],
         on_failure: str | Iterable[str] | None = None,
         progress: bool | None = None,
+        *,
+        save: Any = None,
+        output: Path | None = None,
+        overwrite: bool = False,
+        increments: Increments | None = None,
+        events: Event | str | Iterable[Event | str] = (),
+        max_memory: int | float | str | None = None,
+        replay: Path | None = None,
     ) -> Trajectory:
         """The trajectory along ``history``: a :class:`History`, or a dict such as ``{"t": t, "E": E}``.
 
@@ -155,31 +171,105 @@ class TransientDriver:
         Step 0 is the initial state and is not solved. The result is part of the autograd graph of the
         parameters and of the history, unless gradients are switched off.
 
+        save
+            What to keep: names of variables and of derived quantities such as ``"von_mises(stress)"``, or a
+            :class:`Save` that also chooses steps. By default everything.
+        output
+            An HDF5 file that grows with the run, block by block, as ``<name>.partial.h5`` until it is
+            complete. Values are read from it when they are asked for; they have no gradients. An interrupted
+            run goes on with :meth:`resume`; ``overwrite`` starts it anew.
+        increments
+            The increments between the steps of the history, chosen by every point: :class:`Increments`. By
+            default one increment a step.
+        events
+            What is looked for on the way, and what it does: :class:`Event`, or texts such as ``"stress.xx >
+            300"``. They are in ``trajectory.events``.
+        max_memory
+            Bytes, or a text such as ``"8 GB"``, that the run may take: it works on as many steps and points
+            at once as fit. The results are the same to the bit.
+        replay
+            A file for the step that failed, if one does, see :class:`Replay`.
+
         Raises what :meth:`History.bind` raises, before the first step, and
         :class:`~neml2.ConvergenceError`, whose ``trajectory`` holds the steps that were completed, ``step``
-        the number of the failed one and ``status`` how it ended at every point. A ``KeyboardInterrupt``
-        carries ``trajectory`` as well; it waits until a step is complete.
+        the number of the failed one, ``status`` how it ended at every point, and ``replay`` the failed step
+        itself. A ``KeyboardInterrupt`` carries ``trajectory`` as well; it waits until a step is complete.
         """
-        engine, loading, aim = self._bind(self._history(history))
-        run = Run(
-            update=engine.update,
-            loading=loading,
+        given = self._history(history)
+        plan = Plan(
             ways=self.on_failure if on_failure is None else _ways(on_failure),
             max_substeps=self.max_substeps,
-            time_name=self.time,
+            time=self.time,
+            engine=self.engine,
+            increments=increments,
+            events=as_events(events),
+        )
+        chosen = None if save is None else Save.of(save)
+        graph = torch.is_grad_enabled() and output is None
+        with torch.set_grad_enabled(graph):
+            engine, run = self._prepared(given, plan, as_bytes(max_memory), chosen is None and output is None)
+            march = self._march(engine, run, given, plan)
+            if chosen is not None:
+                kinds = run.kinds(stepped=isinstance(march, SteppedMarch))
+                chosen.check(kinds, kinds, run.loading.time)
+            sink: Sink = Memory(chosen, len(run.loading))
+            if output is not None:
+                check_place(output, result_size(engine.update, run.loading) if chosen is None else 0)
+                sink = File(_writer(output, run, given, plan, march, chosen, overwrite))
+            try:
+                return self._drive(run, march, sink, self.progress if progress is None else progress)
+            except ConvergenceError as error:
+                if replay is not None and error.replay is not None:
+                    error.replay.save(replay)
+                raise
+
+    def resume(self, path: Path, progress: bool | None = None) -> Trajectory:
+        """Go on with an interrupted run into the file ``path``, to the same bits as if it had not been.
+
+        The history, the options and the engine are those of the run; this driver gives the model, whose
+        parameters must be those of the run, and its functions if events were given as functions. Raises
+        :class:`ValueError` for a run that is complete or that was made with another model.
+        """
+        left = Unfinished.read(path)
+        plan, given = Plan.read(left.history["plan"]), read_history(left.history)
+        check_parameters(self.model, left.origin.parameters)
+        with torch.no_grad():
+            engine, run = self._prepared(given, plan, None, False)
+            run.rows, run.at_once = left.history["rows"], left.history["at_once"]
+            march = self._march(engine, run, given, plan)
+            if left.checkpoint:
+                march.restore(left.row - 1, left.checkpoint)
+            return self._drive(
+                run, march, File(left.writer()), self.progress if progress is None else progress
+            )
+
+    def _prepared(
+        self, history: History, plan: Plan, limit: int | None, whole: bool
+    ) -> tuple[NativeEngine, Run]:
+        """The engine and the run; ``whole``: all results stay in memory."""
+        engine, loading, aim = self._bind(history)
+        graph = torch.is_grad_enabled() and not whole  # a graph holds everything anyway
+        room = Budget(None, None) if graph else budget(engine.update, loading, limit, whole)
+        return engine, Run(
+            update=engine.update,
+            loading=loading,
+            ways=plan.ways,
+            max_substeps=plan.max_substeps,
+            time_name=plan.time,
             origin=self._origin(engine.update, loading),
             aim=aim,
-        )
-        march = self._march(engine, run)
-        return self._drive(
-            run, march, Memory(None, len(loading)), self.progress if progress is None else progress
+            cycle=history.cycle,
+            rows=room.rows,
+            at_once=room.at_once,
         )
 
     def _drive(self, run: Run, march: March, sink: Sink, progress: bool | None) -> Trajectory:
         """Take blocks of rows from the march to the sink."""
+        steps = len(run.loading)
         with run.patience, run.showing(progress):
-            for last in self._ends(run):
+            while march.row + 1 < steps and not march.finished:
                 first = march.row + 1
+                last = steps if run.rows is None else min(first + run.rows, steps)
                 try:
                     block = march.advance(last)
                 except (ConvergenceError, KeyboardInterrupt, SystemExit) as stop:
@@ -191,22 +281,39 @@ class TransientDriver:
                 sink.take(block, first, march.checkpoint)
             return sink.finish()
 
-    def _ends(self, run: Run) -> Iterator[int]:
-        yield len(run.loading)
-
-    def _march(self, engine: NativeEngine, run: Run) -> March:
-        """The engine at work that the run gets."""
+    def _march(self, engine: NativeEngine, run: Run, history: History, plan: Plan) -> March:
+        """The engine at work that the run gets; ``plan.engine`` becomes the one that it is."""
         rows, points = len(run.loading), run.loading.batch.numel()
         small = rows < _MANY_STEPS and rows * points < _MANY_POINTS
-        if self.engine == "eager" or (self.engine == "auto" and small and engine.kernel is None):
-            return EagerMarch(run)
-        try:
-            return engine.march(run)
-        except NotNative as reason:
-            if self.engine == "native":
-                raise NotNative(f"engine='native' cannot run {self.model}: {reason}") from None
-            engine.say_once(str(reason))
-        return EagerMarch(run)
+        stepped = (
+            plan.increments is not None or plan.events or any(s.until is not None for s in history.segments)
+        )
+        if plan.engine != "eager" and not (plan.engine == "auto" and small and engine.kernel is None):
+            try:
+                march: March = self._stepped(run, history, plan, engine) if stepped else engine.march(run)
+                plan.engine = "native"
+                return march
+            except NotNative as reason:
+                if plan.engine == "native":
+                    raise NotNative(f"engine='native' cannot run {self.model}: {reason}") from None
+                engine.say_once(str(reason))
+        plan.engine = "eager"
+        return self._stepped(run, history, plan) if stepped else EagerMarch(run)
+
+    def _stepped(self, run: Run, history: History, plan: Plan, engine: NativeEngine | None = None) -> March:
+        """Increments that points choose, and events; in a kernel with an ``engine``."""
+        stepping = Stepping(
+            run.update,
+            run.loading,
+            None if engine is None else engine.stepper(run),
+            plan.increments,
+            plan.events,
+            stretches=history.segments,
+            aim=run.aim,
+            cycle=history.cycle,
+            time=run.time_name,
+        )
+        return SteppedMarch(run, stepping)
 
     def _origin(self, update: StateUpdate, loading: Loading) -> Origin:
         return Origin(
@@ -220,12 +327,21 @@ class TransientDriver:
         )
 
 
-def result_size(update: StateUpdate, loading: Loading) -> int:
-    """About how many bytes the results take."""
-    kinds = [*update.outputs.values(), *update.forces.values()]
-    sites = [v.sub_batch_shape.numel() for v in (*loading.zeros.values(), *loading.initial.values())]
-    components = sum(math.prod(k.BASE_SHAPE) for k in kinds) * max(sites, default=1)
-    return len(loading) * loading.batch.numel() * components * loading.time.element_size()
+def _writer(
+    path: Path, run: Run, history: History, plan: Plan, march: March, save: Save | None, overwrite: bool
+) -> Writer:
+    """The file of a run, with what it takes to go on with it."""
+    record = {**record_history(history), "plan": plan.record(), "rows": run.rows, "at_once": run.at_once}
+    return Writer(
+        path,
+        run.origin,
+        batch=run.loading.batch,
+        steps=len(run.loading),
+        save=save,
+        history=record,
+        events=march.events,
+        overwrite=overwrite,
+    )
 
 
 def _ways(given: str | Iterable[str]) -> tuple[str, ...]:
