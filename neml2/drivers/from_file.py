@@ -6,20 +6,21 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import torch
+
+from neml2.drivers.control import Control
 from neml2.drivers.files import check_place, save
 from neml2.drivers.history import History
-from neml2.drivers.trajectory import Path, Trajectory
 from neml2.drivers.memory import result_size
+from neml2.drivers.trajectory import Path, Trajectory
 from neml2.drivers.transient import TransientDriver
 from neml2.fields import Dependency, Field, FileField, Option, ValueField
 from neml2.lags import split
 from neml2.model import Model
-from neml2.registry import register
+from neml2.registry import listing, register
 from neml2.types import MRP, R2, SR2, SSR4, WR2, MillerIndex, Scalar, TensorWrapper, Vec
 
 if TYPE_CHECKING:
-    import torch
-
     from neml2.hit.settings import Settings
 
 KINDS: tuple[type[TensorWrapper], ...] = (Scalar, Vec, SR2, WR2, R2, MRP, SSR4, MillerIndex)
@@ -77,6 +78,15 @@ class Pairs:
                 self.values[name], self.options[name], self.kinds[name] = value, option, kind
 
 
+_CONTROL = {
+    "stress_weight": "weights of the stress, (n, ..., 6) or (n, ..., 9)",
+    "strain_weight": "weights of the strain",
+    "target": "what the weighted sum shall be",
+    "carry": "how much of its value at the row 'anchor' is added",
+    "anchor": "the rows at which that value is taken, (n)",
+}
+
+
 class PrescribedTransient:
     """Drive a model along the history of an input file: ``file.get_driver(name).run() -> Trajectory``.
 
@@ -95,6 +105,12 @@ class PrescribedTransient:
             "time": (str, Option("The variable that receives the time", default="t")),
             **value_fields("prescribed_", "prescribed variables"),
             **value_fields("ic_", "initial values"),
+            **{
+                f"control_{n}": (Scalar, ValueField(f"Control by component: {doc}", default=None))
+                for n, doc in _CONTROL.items()
+            },
+            "lengths": (Scalar, ValueField("How many rows count, of every point", default=None)),
+            "cycle": (Scalar, ValueField("The number of the cycle of every row", default=None)),
             "save_as": (str, Option("File for the result: .h5, .hdf5, .nc or .pt", default="")),
             "on_failure": (
                 str,
@@ -124,6 +140,7 @@ class PrescribedTransient:
         max_substeps: int = 8,
         settings: Settings | None = None,
         text: str | None = None,
+        name: str = "",
         **values: Any,
     ) -> None:
         unknown = [n for n in values if n not in self.FIELDS]
@@ -132,6 +149,7 @@ class PrescribedTransient:
         self.driver = TransientDriver(
             model, time, on_failure, max_substeps, settings=settings, input_text=text or ""
         )
+        self.driver.sections = {"model": f"Models/{model.name}", "driver": f"Drivers/{name}"}
         self.save_as = save_as
         forces, initial = Pairs(values, "prescribed_"), Pairs(values, "ic_")
         self._options = {**initial.options, **forces.options, "the time": "prescribed_time"}
@@ -142,7 +160,9 @@ class PrescribedTransient:
                 update = self.driver.update
                 known = [*model.input_spec, *update.outputs, *update.forces, *update.states]
                 settings.resolve([split(n)[0] for n in known], known)
-            self.history = History(prescribed_time, series, initial=initial.values, constant=numbers)
+            self.history = History(
+                prescribed_time, series, initial=initial.values, constant=numbers, **_control(values)
+            )
             self.driver.bind(self.history)
         except (ValueError, TypeError) as error:
             raise self._at_option(error) from None
@@ -163,15 +183,17 @@ class PrescribedTransient:
         on_failure: str | Iterable[str] | None = None,
         progress: bool | None = None,
         save_as: Path | None = None,
+        **options: Any,
     ) -> Trajectory:
         """Drive the model and return the trajectory; with ``save_as`` it is also written to that file.
 
-        The file's place, and the room there, are checked before the first step.
+        The file's place, and the room there, are checked before the first step. ``options`` are those of
+        :meth:`TransientDriver.run`, such as ``output`` for a file that grows with the run.
         """
         path = self.save_as if save_as is None else save_as
         if path:
             check_place(path, result_size(self.driver.update, self.driver.bind(self.history)))
-        trajectory = self.trajectory = self.driver.run(self.history, on_failure, progress)
+        trajectory = self.trajectory = self.driver.run(self.history, on_failure, progress, **options)
         if path:
             save(trajectory, path)
         return trajectory
@@ -222,6 +244,22 @@ class PrescribedTransient:
                     option = option.replace("_values", "_names")
                 return type(error)(f"{option}: {message}")
         return error
+
+
+def _control(values: Mapping[str, Any]) -> dict[str, Any]:
+    """What the options say of control by component, of lengths and cycles, as a history takes it."""
+    given = {n: values[f"control_{n}"] for n in _CONTROL if values.get(f"control_{n}") is not None}
+    missing = [f"control_{n}" for n in _CONTROL if n not in given]
+    found: dict[str, Any] = {}
+    if given and missing:
+        raise ValueError(f"control by component lacks {listing(missing)}; give all of them, or none")
+    if given:
+        arrays = {n: v.data for n, v in given.items()}
+        found["control"] = Control(**{**arrays, "anchor": arrays["anchor"].to(torch.int64)})
+    for n in ("lengths", "cycle"):
+        if values.get(n) is not None:
+            found[n] = values[n].data.to(torch.int64)
+    return found
 
 
 register(PrescribedTransient, "TransientDriver")

@@ -23,8 +23,8 @@ class Sink(Protocol):
     def finish(self) -> Trajectory:
         """The run is complete."""
 
-    def leave(self, reason: str) -> Trajectory:
-        """The run ends before its time; what was taken is kept."""
+    def leave(self, reason: str) -> Trajectory | None:
+        """The run ends before its time; what was taken is kept, and returned."""
 
 
 class Memory:
@@ -47,10 +47,10 @@ class Memory:
         blocks = [b for b in self.blocks if len(b)] or self.blocks
         return blocks[0] if len(blocks) == 1 else concatenate(blocks)
 
-    def leave(self, reason: str) -> Trajectory:
+    def leave(self, reason: str) -> Trajectory | None:
         """See :class:`Sink`."""
         del reason
-        return self.finish()
+        return self.finish() if self.blocks else None
 
 
 class File:
@@ -72,7 +72,8 @@ class File:
         self.writer.finish()
         return Trajectory.from_hdf5(self.writer.path, lazy=True)
 
-    def leave(self, reason: str) -> Trajectory:
+    def leave(self, reason: str) -> Trajectory | None:
         """See :class:`Sink`."""
         self.writer.leave(reason)
-        return Trajectory.from_hdf5(self.writer.partial, lazy=True)
+        begun = self.writer.rows is not None
+        return Trajectory.from_hdf5(self.writer.partial, lazy=True) if begun else None

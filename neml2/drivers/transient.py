@@ -100,6 +100,7 @@ class TransientDriver:
             )
         self.engine = engine
         self.strain, self.stress = strain, stress
+        self.sections: dict[str, str] = {}  # of the input text: where model and driver are
         self._engine = NativeEngine(self.update)
 
     @cached_property
@@ -267,18 +268,15 @@ class TransientDriver:
         """Take blocks of rows from the march to the sink."""
         steps = len(run.loading)
         with run.patience, run.showing(progress):
-            while march.row + 1 < steps and not march.finished:
-                first = march.row + 1
-                last = steps if run.rows is None else min(first + run.rows, steps)
-                try:
-                    block = march.advance(last)
-                except (ConvergenceError, KeyboardInterrupt, SystemExit) as stop:
-                    part = stop.trajectory  # type: ignore[union-attr]
-                    if len(part):
-                        sink.take(part, first, march.checkpoint)
-                    stop.trajectory = sink.leave(str(stop))  # type: ignore[union-attr]
-                    raise
-                sink.take(block, first, march.checkpoint)
+            try:
+                while march.row + 1 < steps and not march.finished:
+                    first = march.row + 1
+                    last = steps if run.rows is None else min(first + run.rows, steps)
+                    block = _advanced(march, last, sink)
+                    sink.take(block, first, march.checkpoint)
+            except BaseException as error:
+                error.trajectory = sink.leave(f"{error}" or type(error).__name__)  # type: ignore[attr-defined]
+                raise
             return sink.finish()
 
     def _march(self, engine: NativeEngine, run: Run, history: History, plan: Plan) -> March:
@@ -324,7 +322,20 @@ class TransientDriver:
             declared=self.declared,
             parameters={n: p.detach().clone() for n, p in self.model.named_parameters()},
             input_text=self.input_text,
+            sections=self.sections,
         )
+
+
+def _advanced(march: March, last: int, sink: Sink) -> Trajectory:
+    """The next block; the rows of one that is not completed are kept as well."""
+    first = march.row + 1
+    try:
+        return march.advance(last)
+    except (ConvergenceError, KeyboardInterrupt, SystemExit) as stop:
+        part: Trajectory = stop.trajectory  # type: ignore[union-attr]
+        if len(part):
+            sink.take(part, first, march.checkpoint)
+        raise
 
 
 def _writer(
