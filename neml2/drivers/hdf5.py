@@ -12,7 +12,6 @@ from __future__ import annotations
 import io
 import json
 import math
-import os
 import platform
 import shlex
 import sys
@@ -80,6 +79,7 @@ def create(
                 # what takes little room comes first, so that the rows are one stretch behind it
                 _write_model(file.create_group("model", track_order=True), block, origin)
                 _write_history(file.create_group("history", track_order=True), block, history)
+                sink.check()
                 _write_provenance(file.create_group("provenance"), block)
                 found = columns(block, physical=False)
                 scales = _dimensions(file, found, room)
@@ -93,33 +93,48 @@ def create(
         except (OSError, RuntimeError):
             if sink.error is None:
                 raise
-        if sink.error is not None:
-            raise sink.error
+        sink.check()
     with Rows(path) as rows:
         rows.cut(0)
 
 
 class Sink(io.FileIO):
-    """A file that remembers its first error and then takes everything.
+    """A file that remembers its first error and from then on keeps in memory what cannot be written.
 
-    The HDF5 library must not see a full disk: it would complain again for every object it closes.
+    The HDF5 library must not see a full disk: it would complain again for every object it closes, and crash
+    where it does not read what it has written.
     """
 
     def __init__(self, path: FilePath) -> None:
         super().__init__(path, "w+")
         self.error: OSError | None = None
+        self.kept: list[tuple[int, bytes]] = []
 
     def write(self, data: Any, /) -> int:
-        rest = memoryview(data).cast("B")
-        size = rest.nbytes
+        start, whole = self.tell(), memoryview(data).cast("B")
+        rest = whole
         while self.error is None and rest.nbytes:
             try:
                 rest = rest[super().write(rest) :]
             except OSError as error:
                 self.error = error
         if self.error is not None:
-            self.seek(size, os.SEEK_CUR)
-        return size
+            self.kept.append((start, bytes(whole)))
+            self.seek(start + whole.nbytes)
+        return whole.nbytes
+
+    def readinto(self, buffer: Any, /) -> int:
+        start, view = self.tell(), memoryview(buffer).cast("B")
+        count = super().readinto(view) or 0
+        if self.error is None:
+            return count
+        view[count:] = bytes(view.nbytes - count)
+        for at, data in self.kept:
+            first, last = max(start, at), min(start + view.nbytes, at + len(data))
+            if first < last:
+                view[first - start : last - start] = data[first - at : last - at]
+        self.seek(start + view.nbytes)
+        return view.nbytes
 
     def truncate(self, size: int | None = None, /) -> int:
         try:
@@ -127,6 +142,11 @@ class Sink(io.FileIO):
         except OSError as error:
             self.error = self.error or error
             return size or 0
+
+    def check(self) -> None:
+        """Raise the first error, before more is written that would have to be kept."""
+        if self.error is not None:
+            raise self.error
 
 
 def _dimensions(file: h5py.File, found: list[Column], room: int) -> dict[str, Any]:

@@ -7,7 +7,7 @@ symmetric ones, attribute ``notation``), not the physical ones that results have
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,7 +27,7 @@ _VALUES, _NAME = "values", "name"
 def write_record(group: h5py.Group, record: Mapping[str, Any]) -> None:
     """Write a nested mapping: tensors as datasets, mappings as groups, all else as JSON in one attribute."""
     plain = {}
-    names = disk_names(list(record), [f"size_{n}" for n in _sizes(record)])
+    names = disk_names(list(record), _dims(record))
     for name, value in record.items():
         if isinstance(value, Control):
             value = {"Control": True, **vars(value)}
@@ -55,9 +55,9 @@ def read_record(group: h5py.Group) -> dict[str, Any]:
     return found
 
 
-def _sizes(record: Mapping[str, Any]) -> set[int]:
-    tensors = [v for v in record.values() if hasattr(v, "shape")]
-    return {int(n) for t in tensors for n in t.shape}
+def _dims(record: Mapping[str, Any]) -> set[str]:
+    shapes = [tuple(v.shape) for v in record.values() if hasattr(v, "shape")]
+    return {d for shape in shapes for d in (*size_dims(shape), *size_dims((1,) * len(shape)))}
 
 
 def _write_tensor(group: h5py.Group, disk: str, name: str, value: Any) -> None:
@@ -80,11 +80,15 @@ def _read_tensor(data: h5py.Dataset) -> torch.Tensor | TensorWrapper:
     return KINDS[str(data.attrs["tensor"])](tensor, int(data.attrs["sub_batch_ndim"]))
 
 
+def size_dims(shape: Sequence[int]) -> tuple[str, ...]:
+    """Names of dimensions that follow from their sizes; within one array they differ."""
+    return tuple(f"size_{n}" + "_again" * list(shape[:i]).count(n) for i, n in enumerate(shape))
+
+
 def write_array(group: h5py.Group, name: str, array: np.ndarray) -> h5py.Dataset:
-    """A dataset whose dimensions are named ``size_<n>``, as netCDF and xarray need it."""
+    """A dataset whose dimensions have the names :func:`size_dims`, as netCDF and xarray need it."""
     data = group.create_dataset(name, data=array)
-    for i, size in enumerate(array.shape):
-        dim = f"size_{size}"
+    for i, (dim, size) in enumerate(zip(size_dims(array.shape), array.shape, strict=True)):
         if dim not in group:
             bare = group.create_dataset(dim, (size,), np.dtype(">f4"))
             bare.make_scale(NO_LABELS.format(size))

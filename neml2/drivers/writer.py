@@ -166,6 +166,7 @@ class Writer:
         made = scratch(self.partial)
         try:
             self._make(made, block, max(self.kept, 1))
+            check_writable(self.path, made.stat().st_size)  # as large as the result, but empty
             _publish(made, self.partial, self.overwrite)
         finally:
             made.unlink(missing_ok=True)

@@ -2,8 +2,6 @@
 
 from dataclasses import replace
 
-import torch
-
 from neml2.drivers import History, TransientDriver
 from neml2.drivers.writer import Writer
 from tests.drivers.materials import strain, strainer, times

@@ -1,5 +1,6 @@
 import os
 import resource
+import shutil
 import subprocess
 import sys
 import tracemalloc
@@ -257,19 +258,33 @@ def test_a_small_disk(tmp_path):
     disk = tmp_path / "disk"
     disk.mkdir()
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=8m", "none", str(disk)], capture_output=True
+        ["mount", "-t", "tmpfs", "-o", "size=20m", "none", str(disk)], capture_output=True
     )
     if mounted.returncode:
         pytest.skip("needs the right to mount a file system")
     run = whole(20, 3000)
     try:
         with new_writer(disk / "run.h5", run) as writer:
+            append(writer, run, 0, 4)
+            (disk / "other").write_bytes(bytes(shutil.disk_usage(disk).free - 2**20))
             with pytest.raises(OSError, match="No space left on device"):
-                append(writer, run, 0, 20, size=1)
+                append(writer, run, 4, 20, size=1)
             count = writer.rows.count
-        assert 0 < count < 20
+        assert 4 <= count < 20
         same(Trajectory.from_hdf5(disk / "run.partial.h5"), cut(run, 0, count))
         assert Unfinished.read(disk / "run.h5").row == count
+        with (
+            pytest.raises(OSError, match="cannot write .*second.*: No space left on device"),
+            new_writer(disk / "second.h5", run) as writer,
+        ):
+            append(writer, run, 0, 1)
+        os.truncate(disk / "other", (disk / "other").stat().st_size - 4 * 2**20)  # enough for /history
+        with (
+            pytest.raises(OSError, match="needs about .* MB, but .* MB are free"),
+            new_writer(disk / "second.h5", run) as writer,
+        ):
+            append(writer, run, 0, 1)
+        assert sorted(os.listdir(disk)) == ["other", "run.partial.h5"]
     finally:
         subprocess.run(["umount", str(disk)], check=True)
 
