@@ -27,7 +27,7 @@ _VALUES, _NAME = "values", "name"
 def write_record(group: h5py.Group, record: Mapping[str, Any]) -> None:
     """Write a nested mapping: tensors as datasets, mappings as groups, all else as JSON in one attribute."""
     plain = {}
-    names = disk_names(list(record), _dims(record))
+    names = disk_names(list(record), sorted(_dims(record)))
     for name, value in record.items():
         if isinstance(value, Control):
             value = {"Control": True, **vars(value)}

@@ -300,11 +300,10 @@ def concatenate(parts: Sequence[Trajectory]) -> Trajectory:
             )
     clock = torch.broadcast_shapes(*[p.time.shape[1:] for p in parts])
     batch = torch.broadcast_shapes(*[p.batch for p in parts])
-    known = [row_numbers(p) for p in parts]
-    for i, part in enumerate(parts):
-        if i and part.rows is None:  # goes on where the part before ends
-            known[i] = known[i] + (int(known[i - 1][-1]) + 1 if len(known[i - 1]) else 0)
-    rows = torch.cat(known)
+    rows = torch.zeros(0, dtype=torch.int64)
+    for part in parts:
+        start = int(rows[-1]) + 1 if len(rows) and part.rows is None else 0  # goes on where the others end
+        rows = torch.cat([rows, row_numbers(part) + start])
     return replace(
         first,
         time=torch.cat([_widened(p.time, clock) for p in parts]),

@@ -2,13 +2,15 @@ import pytest
 import torch
 
 from neml2.composed import ComposedModel
-from neml2.drivers import History, TransientDriver
-from neml2.drivers.trajectory import expanded
+from neml2.drivers import History, Trajectory, TransientDriver
+from neml2.drivers.saving import Save
+from neml2.drivers.trajectory import concatenate, expanded
 from neml2.errors import MissingVariable
 from neml2.implicit import ImplicitUpdate
 from neml2.predictors import LinearExtrapolationPredictor
 from neml2.system import NonlinearSystem
 from neml2.types import SR2, Scalar
+from tests.drivers.blocks import cut, whole
 from tests.drivers.materials import DrivenDecay, decay, strain, strainer, times
 
 
@@ -119,3 +121,37 @@ def test_looks():
     assert repr(trajectory).startswith("Trajectory(5 steps, batch (2,): ")
     assert not trajectory.failures
     assert trajectory.succeeded
+
+
+def test_concatenation_of_parts(tmp_path):
+    run = whole(9)
+    parts = [cut(run, 0, 1), cut(run, 1, 4), cut(run, 4, 4), cut(run, 4, 9)]
+    joined = concatenate(parts)
+    for name in run.names:
+        assert torch.equal(joined[name].data, run[name].data)
+    assert torch.equal(joined.status, run.status)
+    assert joined.rows is None
+    assert joined.names == run.names
+    with pytest.raises(ValueError, match="give one at least"):
+        concatenate([])
+    with pytest.raises(ValueError, match="only some .* have S; keep the same"):
+        concatenate([parts[0], Save(("E", "S_rate", "T")).select(parts[1], 1, 9)])
+
+
+def test_parts_may_lack_a_batch_and_rows():
+    batch, generator = torch.ones(2, 3, 4, 6, dtype=torch.float64), torch.Generator().manual_seed(1)
+    first = torch.randn(1, 6, dtype=torch.float64, generator=generator)
+
+    def part(data, rank, rows):
+        count = data.shape[0]
+        status = torch.zeros(count, *data.shape[1 : data.ndim - 1 - rank], dtype=torch.int8)
+        time = torch.zeros(count, dtype=torch.float64)
+        return Trajectory(time, status, status.int(), {"a": SR2(data, rank)}, {}, rows=rows)
+
+    joined = concatenate([part(first, 0, torch.tensor([0])), part(batch, 1, torch.tensor([4, 8]))])
+    assert joined["a"].shape == (3, 3, 4, 6)
+    assert joined["a"].sub_batch_ndim == 1
+    assert torch.equal(joined["a"].data[0, 2, 3], first[0])
+    assert torch.equal(joined["a"].data[1:], batch)
+    assert joined.status.shape == (3, 3)
+    assert joined.rows.tolist() == [0, 4, 8]
