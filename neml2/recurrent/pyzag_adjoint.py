@@ -20,7 +20,7 @@ import torch
 from pyzag.operators.dense import DenseBlockOperator, DenseBlockVector
 
 from neml2.recurrent.checks import GradientError, expect_finite
-from neml2.recurrent.pyzag_blocks import substitution, transposed_product
+from neml2.recurrent.pyzag_blocks import ChunkJacobian, transposed_product
 from neml2.recurrent.pyzag_model import PyzagModel
 from neml2.registry import listing
 
@@ -84,7 +84,7 @@ def gradients(
         with torch.enable_grad():
             f = forces[k1 - 1 : k2].clone().requires_grad_(by_forces)
             r, jacobian = model.evaluate(x[k1 - 1 : k2], [f], leaves, first=k1)
-        multipliers = _solve(solved, jacobian.diag.detach(), jacobian.sub.detach(), incoming[k1:k2], carry)
+        multipliers = _solve(jacobian, solved.operator, incoming[k1:k2], carry)
         jacobian.expect_finite(multipliers.flip(0), k2 - k1 - 1)
         carry = transposed_product(jacobian.sub[0].detach(), multipliers[0])
         variables = [leaves[n] for n in sums] + ([f] if by_forces else [])
@@ -99,11 +99,11 @@ def gradients(
 
 
 def _solve(
-    solved: Solved, diagonal: torch.Tensor, below: torch.Tensor, incoming: torch.Tensor, carry: torch.Tensor
+    jacobian: ChunkJacobian, operator: Callable, incoming: torch.Tensor, carry: torch.Tensor
 ) -> torch.Tensor:
     """The multipliers ``(m, batch, ns)`` of a chunk: the transposed system, last time first."""
-    a = DenseBlockOperator(diagonal.flip(0).transpose(-1, -2).contiguous())
-    b = DenseBlockOperator(below[1:].flip(0).transpose(-1, -2).contiguous())
+    a = DenseBlockOperator(jacobian.diag.detach().flip(0).transpose(-1, -2))
+    b = DenseBlockOperator(jacobian.sub.detach()[1:].flip(0).transpose(-1, -2))
     right = -incoming.flip(0)
     right[0] -= carry
-    return substitution(solved.operator)(a, b).matvec(DenseBlockVector(right)).data.flip(0)
+    return jacobian.method(operator)(a, b).matvec(DenseBlockVector(right)).data.flip(0)

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 from pyzag.chunktime import (
     BidiagonalForwardOperator,
-    BidiagonalThomasFactorization,
     ChunkNewtonRaphson,
 )
 from pyzag.nonlinear import NonlinearFunctionOperator
@@ -21,6 +20,7 @@ from pyzag.operators.dense import DenseBlockJacobian, DenseBlockOperator, DenseB
 from neml2 import log
 from neml2.errors import ConvergenceError
 from neml2.recurrent.checks import GradientError, Place, expect_finite
+from neml2.recurrent.pyzag_substitution import substitution
 
 if TYPE_CHECKING:
     from neml2.recurrent.pyzag_model import PyzagModel
@@ -118,6 +118,10 @@ class ChunkJacobian(DenseBlockJacobian):
         super().__init__(diag, sub, _reversed)
         self.model, self.place = model, place
 
+    def method(self, inverse_operator: Callable) -> Callable:
+        """The factorization that does what ``inverse_operator`` does."""
+        return substitution(inverse_operator, self.model.residuals.native)
+
     def as_adjoint_walk(self) -> ChunkJacobian:
         """The same blocks, last time first."""
         return ChunkJacobian(self.diag, self.sub, self.model, self.place, not self._reversed)
@@ -127,11 +131,11 @@ class ChunkJacobian(DenseBlockJacobian):
         if self._reversed:
             return super().forward_system(inverse_operator)  # raises
         a, b = DenseBlockOperator(self.diag), DenseBlockOperator(self.sub[1:])
-        return BidiagonalForwardOperator(a, b, inverse_operator=substitution(inverse_operator))
+        return BidiagonalForwardOperator(a, b, inverse_operator=self.method(inverse_operator))
 
     def adjoint_system(self, inverse_operator: Callable) -> Any:
         """The solve of a chunk's multipliers."""
-        return _Adjoint(super().adjoint_system(substitution(inverse_operator)), self)
+        return _Adjoint(super().adjoint_system(self.method(inverse_operator)), self)
 
     def solve_terminal_adjoint(self, g_terminal: torch.Tensor) -> DenseBlockVector:
         """The multipliers of the last time."""
@@ -214,25 +218,3 @@ class Wrapper(DenseODEWrapper):
             self.model.chunk = None
             return chunk.finish()
         return bv.data
-
-
-class Substitution(BidiagonalThomasFactorization):
-    """Forward substitution with all factors and products of a chunk computed in one go."""
-
-    def matvec(self, v: BlockVector) -> BlockVector:
-        """Solve for one right-hand side."""
-        if torch.is_grad_enabled() and (self.A.data.requires_grad or v.data.requires_grad):
-            return super().matvec(v)  # in-place work cannot be differentiated
-        lu, pivots, _ = torch.linalg.lu_factor_ex(self.A.data)
-        x = torch.linalg.lu_solve(lu, pivots, v.data.unsqueeze(-1))
-        if len(x) > 1:
-            carry = torch.linalg.lu_solve(lu[1:], pivots[1:], self.B.data)
-            rows = x.unbind(0)
-            for c, before, row in zip(carry.unbind(0), rows, rows[1:], strict=False):
-                row.baddbmm_(c, before, alpha=-1)
-        return DenseBlockVector(x.squeeze(-1))
-
-
-def substitution(inverse_operator: Callable) -> Callable:
-    """The factorization that is used for the one asked for: the same method, with less overhead."""
-    return Substitution if inverse_operator is BidiagonalThomasFactorization else inverse_operator

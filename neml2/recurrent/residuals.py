@@ -17,7 +17,6 @@ from neml2.compiler.residual import ResidualKernel
 from neml2.context import Context
 from neml2.derivatives import jacobian_rows
 from neml2.lags import lagged, split
-from neml2.parameters import HoldsParameters
 from neml2.recurrent.assembly import Assembly
 from neml2.registry import did_you_mean, listing
 from neml2.solvers.blocks import joined, parted
@@ -64,15 +63,29 @@ class Times:
 class _Kernel(ResidualKernel):
     """A residual kernel that reads other tensors in place of some of the model's parameters."""
 
-    substitutes: Mapping[str, torch.Tensor] = {}
+    def __init__(self, system: NonlinearSystem, sites: Mapping[str, Any]) -> None:
+        super().__init__(system, sites=sites)
+        self.substitutes: Mapping[str, torch.Tensor] = {}
+        self.holders = {
+            n: self.owner._owner(n) for n in self.lowered.parameters
+        }  # found once: names are slow
+        self.numbers = _numbers(system.model)
 
     def _parameter(self, name: str) -> tuple[torch.Tensor, int]:
-        if name not in self.substitutes:
-            return super()._parameter(name)
-        holder, attr = self.owner._owner(name)
-        assert isinstance(holder, HoldsParameters)
-        p = self.substitutes[name]
+        holder, attr = self.holders[name]
+        p = self.substitutes.get(name, holder._parameters[attr])
+        assert p is not None
         return p, len(holder._kinds[attr].batch_shape(p.shape))
+
+    def is_stale(self) -> bool:
+        """Whether a plain attribute of a model, or the size of a table, has changed since."""
+        if any(_changed(held.get(n), was) for held, n, was in self.numbers):
+            return True
+        for name, made in self.lowered.parameters.items():
+            p, rank = self._parameter(name)
+            if tuple(p.shape[rank:]) != tuple(made.shape):
+                return True
+        return False
 
 
 class Residuals:
@@ -105,6 +118,11 @@ class Residuals:
                 return self._native(kernel, at, parameters)
         return self._eager(at, parameters)
 
+    @property
+    def native(self) -> bool:
+        """Whether the last evaluation was that of a kernel."""
+        return self._made is not None
+
     def values(self, at: Times) -> dict[str, TensorWrapper]:
         """Everything that the residual model reads, by name."""
         found = self.state.unpack(at.new)
@@ -135,19 +153,17 @@ class Residuals:
         Raises :class:`~neml2.compiler.lower.Unsupported` or :class:`~neml2.compiler.build.NoCompiler` in the
         engine ``native``.
         """
-        model = self.system.model
         key = tuple(self.state.layout.sub_batch.items()), tuple(self.forces.layout.sub_batch.items())
-        if self._made is not None and self._made[0] == key and not self._is_stale(self._made[1]):
+        if self._made is not None and self._made[0] == key and not self._made[1].is_stale():
             kernel = self._made[1]
         else:
             if self.refused:
                 return None
             try:
-                kernel = _Kernel(self.system, sites=dict((*key[0], *key[1])))
+                kernel = _Kernel(self.system, dict((*key[0], *key[1])))
             except Unsupported as error:
                 self._refuse(error)
                 return None
-            kernel.numbers = _numbers(model)  # type: ignore[attr-defined]
             self._made = key, kernel
         wanted = ("residual", "jacobian", "old_jacobian")
         try:
@@ -157,11 +173,6 @@ class Residuals:
             self._refuse(error)
             return None
         return kernel
-
-    @staticmethod
-    def _is_stale(kernel: _Kernel) -> bool:
-        """Whether a plain attribute of a model has another value than the kernel was made with."""
-        return any(_changed(held.get(n), was) for held, n, was in kernel.numbers)  # type: ignore[attr-defined]
 
     def _refuse(self, error: Exception) -> None:
         if self.engine == "native":
