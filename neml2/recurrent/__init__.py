@@ -30,5 +30,7 @@ _HOME = {
 
 def __getattr__(name: str) -> Any:
     if name in _HOME:
+        if "pyzag" in _HOME[name]:
+            importlib.import_module("neml2.recurrent.pyzag_version")  # says what to install
         return getattr(importlib.import_module(_HOME[name]), name)
     raise AttributeError(f"neml2.recurrent has no '{name}'{did_you_mean(name, __all__)}")

@@ -83,7 +83,7 @@ def gradients(
     for k1, k2 in reversed(chunks):
         with torch.enable_grad():
             f = forces[k1 - 1 : k2].clone().requires_grad_(by_forces)
-            r, jacobian = model.evaluate(x[k1 - 1 : k2], [f], leaves, first=k1)
+            r, jacobian = model.evaluate(x[k1 - 1 : k2], [f], leaves, k1, graph_of_blocks=False)
         multipliers = _solve(jacobian, solved.operator, incoming[k1:k2], carry)
         jacobian.expect_finite(multipliers.flip(0), k2 - k1 - 1)
         carry = transposed_product(jacobian.sub[0].detach(), multipliers[0])

@@ -191,8 +191,9 @@ class PyzagModel(torch.nn.Module, NonlinearFunctionOperatorFactory):
         forces: Sequence[torch.Tensor],
         parameters: Mapping[str, torch.Tensor],
         first: int | None = None,
+        graph_of_blocks: bool = True,
     ) -> tuple[torch.Tensor, ChunkJacobian]:
-        """The same with ``parameters`` by the names they have here."""
+        """The same with ``parameters`` by the names they have here, and the step ``first`` for messages."""
         joined = self.joined(x_full, forces)
         given = {self.mirrored[n]: watched(t, n) for n, t in parameters.items()}
         times = Times.of(x_full, joined)
@@ -200,14 +201,19 @@ class PyzagModel(torch.nn.Module, NonlinearFunctionOperatorFactory):
         if self.on_failure == "nan":
             good = times.finite()
             if not bool(good.all()):
-                return self._part(times, good, given, place)
-        return self._jacobian(*self.residuals(times, given), place)
+                return self._part(times, good, given, place, graph_of_blocks)
+        return self._jacobian(*self.residuals(times, given, graph_of_blocks), place)
 
     def _part(
-        self, times: Times, good: torch.Tensor, given: Mapping[str, torch.Tensor], place: Place
+        self,
+        times: Times,
+        good: torch.Tensor,
+        given: Mapping[str, torch.Tensor],
+        place: Place,
+        graph_of_blocks: bool,
     ) -> tuple[torch.Tensor, ChunkJacobian]:
         """Residuals that are NaN where times are not ``good``, with no part in any gradient."""
-        r, diagonal, below = self.residuals(times.mended(good), given)
+        r, diagonal, below = self.residuals(times.mended(good), given, graph_of_blocks)
         keep = good[..., None, None]
         one = torch.eye(r.shape[-1], dtype=r.dtype, device=r.device)
         r = torch.where(good.unsqueeze(-1), r, torch.nan)

@@ -107,8 +107,13 @@ class Residuals:
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_made": None}  # a loaded library cannot be copied; the cache has it
 
-    def __call__(self, at: Times, parameters: Mapping[str, torch.Tensor]) -> Found:
+    def __call__(
+        self, at: Times, parameters: Mapping[str, torch.Tensor], graph_of_blocks: bool = True
+    ) -> Found:
         """``parameters`` stand in for those of the model with these qualified names.
+
+        Without ``graph_of_blocks`` only the residual need be part of a graph, which saves the eager engine
+        half of its work.
 
         Returns ``(m, batch, n)`` and twice ``(m, batch, n, n)``, part of the autograd graph of all arguments.
         """
@@ -116,7 +121,7 @@ class Residuals:
             kernel = self._kernel(at.new)
             if kernel is not None:
                 return self._native(kernel, at, parameters)
-        return self._eager(at, parameters)
+        return self._eager(at, parameters, graph_of_blocks)
 
     @property
     def native(self) -> bool:
@@ -201,7 +206,7 @@ class Residuals:
 
     # ------------------------------------------------------------------ eager
 
-    def _eager(self, at: Times, parameters: Mapping[str, torch.Tensor]) -> Found:
+    def _eager(self, at: Times, parameters: Mapping[str, torch.Tensor], graph_of_blocks: bool) -> Found:
         graph = torch.is_grad_enabled()
         batch = at.new.shape[:-1]
         with torch.enable_grad():
@@ -212,7 +217,7 @@ class Residuals:
             layout = self.state.layout
             problem = ResidualProblem(self.system, values, layout, batch, self._context(parameters))
             r = joined(problem.evaluate(parted(u, layout.groups, batch)), layout.groups, batch)
-            rows = jacobian_rows(r, [u, v], create_graph=graph)
+            rows = jacobian_rows(r, [u, v], create_graph=graph and graph_of_blocks)
         n = at.new.shape[-1]
         blocks = [
             r.new_zeros(*batch, n, n) if row is None else row.movedim(0, -2)  # (*batch, n, n)

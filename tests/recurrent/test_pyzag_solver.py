@@ -301,8 +301,8 @@ def test_a_gradient_that_is_not_finite_names_the_parameter(run, monkeypatch):
 
     plain = Residuals.__call__
 
-    def broken(self, at, given):
-        return plain(self, at, {**given, "kT.p0": Broken.apply(given["kT.p0"])})
+    def broken(self, at, given, *more):
+        return plain(self, at, {**given, "kT.p0": Broken.apply(given["kT.p0"])}, *more)
 
     monkeypatch.setattr(Residuals, "__call__", broken)
     with pytest.raises(GradientError, match=r"^the gradient of 'kT_p0' is not finite.*; .* exclude it"):
