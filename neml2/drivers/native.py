@@ -152,8 +152,11 @@ class NativeMarch:
         self.differentiated = torch.is_grad_enabled() and any(t.requires_grad for t in tensors)
         aim = run.aim
         if aim is not None and aim.anchors:
-            if self.differentiated:
-                raise NotNative("it has no gradients of control that starts from where the material is")
+            if self.differentiated and self.lengths is not None:
+                raise NotNative(
+                    "it has no gradients of control that starts from where the material is for histories of"
+                    " several lengths"
+                )
             n = f"force_{TARGET}"
             self.given[n] = self.given[n].expand(-1, self.points, -1).clone()  # filled in as the run goes on
         self.base = 0
@@ -203,58 +206,21 @@ class NativeMarch:
     def _with_gradients(self, last: int) -> Trajectory:
         """The whole history at once; in the eager engine when a point fails."""
         from neml2.compiler.build import NoCompiler
-        from neml2.compiler.march import Marched, chosen
+        from neml2.drivers.native_gradients import differentiated
 
-        kernel, steps = self.kernel, len(self.run.loading)
+        steps = len(self.run.loading)
         if self.row >= 0 or last != steps:
             raise RuntimeError("a run with gradients is made in one block")
         try:
-            kernel.launcher("adjoint", self.like).build()
+            self.kernel.launcher("adjoint", self.like).build()
         except NoCompiler as error:
             raise NotNative(str(error)) from None
-        parts = []
-        for rows, index in self._by_length():
-            report: list[torch.Tensor] = []
-            given, starts = self.given, self.starts
-            if index is not None:
-                given, starts = chosen(given, index), chosen(starts, index)
-            count, tensors = self.points if index is None else len(index), (*given.values(), *starts.values())
-            found = Marched.apply(kernel, 1, rows, count, report, tuple(given), tuple(starts), *tensors)
-            if bool(report[0].any()):
-                return EagerMarch(self.run).advance(last)
-            parts.append((rows, index, dict(zip(kernel.sizes, found, strict=True)), report))
-        if parts[0][1] is None:
-            ((_, _, found, report),) = parts
-            self.outputs = {n: found[n] for n in self.starts}
-            self.status, self.iterations = report[1:]
-        else:
-            self._join(parts)
-        self.status[0] = int(Status.NOT_SOLVED)
+        found = differentiated(self)
+        if found is None:
+            return EagerMarch(self.run).advance(last)
+        self.outputs, self.status, self.iterations = found
         self.row = steps - 1
         return self._block(0)
-
-    def _by_length(self) -> list[tuple[int, torch.Tensor | None]]:
-        """How many rows count, and for which points; ``None``: all of them."""
-        if self.lengths is None:
-            return [(len(self.run.loading), None)]
-        counts = self.lengths.unique().tolist()
-        return [(n, (self.lengths == n).nonzero().squeeze(-1)) for n in counts]
-
-    def _join(self, parts: list[Any]) -> None:
-        """Histories of several lengths as one; rows after the end repeat the last one."""
-        steps = len(self.run.loading)
-        order = torch.cat([index for _, index, _, _ in parts]).argsort()
-
-        def padded(t: torch.Tensor, fill: int | None = None) -> torch.Tensor:
-            more = t[-1:].expand(steps - len(t), *t.shape[1:])
-            return torch.cat([t, more if fill is None else torch.full_like(more, fill)])
-
-        def joined(tensors: list[torch.Tensor], fill: int | None = None) -> torch.Tensor:
-            return torch.cat([padded(t, fill) for t in tensors], dim=1)[:, order]
-
-        self.outputs = {n: joined([found[n] for _, _, found, _ in parts]) for n in self.starts}
-        self.status = joined([report[1] for *_, report in parts], int(Status.ENDED))
-        self.iterations = joined([report[2] for *_, report in parts], 0)
 
     # ------------------------------------------------------------------ without: in blocks of steps
 
@@ -321,7 +287,7 @@ class NativeMarch:
         """
         run, update = self.run, self.run.update
         state, last = self._state_before(k), self._outputs_of(k - 1)
-        anchored = {n: self._typed(n, t) for n, t in self.anchored.items()}
+        anchored = {n: self.typed(n, t) for n, t in self.anchored.items()}
         forces, old = run.forces(k, anchored), run.old_forces(k, last)
         result = update(state, forces, old, run.levels, index)
         saved = (result.status == Status.CONVERGED).expand(index.shape)
@@ -365,16 +331,16 @@ class NativeMarch:
             return self.state
         update = self.run.update
         found = {
-            n: self._typed(n, self.outputs[n][k - 1 - self.base]) for n in (*update.states, *update.guesses)
+            n: self.typed(n, self.outputs[n][k - 1 - self.base]) for n in (*update.states, *update.guesses)
         }
         for n in update.states:
             for lag in range(1, update.depth[n]):
                 row = max(k - 1 - lag, 0) - self.base
-                found[lagged(n, lag)] = self._typed(n, self.outputs[n][row])
+                found[lagged(n, lag)] = self.typed(n, self.outputs[n][row])
         return found
 
     def _outputs_of(self, k: int) -> Values:
-        return {n: self._typed(n, t[k - self.base]) for n, t in self.outputs.items()}
+        return {n: self.typed(n, t[k - self.base]) for n, t in self.outputs.items()}
 
     def _put(self, k: int, index: torch.Tensor, result: StepResult, saved: torch.Tensor) -> None:
         """Store a step of some points; those that are not ``saved`` keep what they had."""
@@ -404,7 +370,7 @@ class NativeMarch:
         aim = self.run.aim
         if aim is None:
             return
-        anchored = {n: self._typed(n, t) for n, t in self.anchored.items()}
+        anchored = {n: self.typed(n, t) for n, t in self.anchored.items()}
         for k in range(first, last):
             if aim.moving[k]:
                 target = expand_batch(aim.target(k, anchored), self.batch)
@@ -412,7 +378,8 @@ class NativeMarch:
 
     # ------------------------------------------------------------------ what came out
 
-    def _typed(self, name: str, data: torch.Tensor, *lead: int) -> TensorWrapper:
+    def typed(self, name: str, data: torch.Tensor, *lead: int) -> TensorWrapper:
+        """Numbers of all points ``(*lead, points, size)`` as values of that output."""
         kind = self.run.update.outputs[name]
         shape = (*lead, *self.batch, *self.kernel.step.outputs[name].shape)
         return kind._new(data.reshape(shape), self.sub[name])
@@ -420,7 +387,7 @@ class NativeMarch:
     def _block(self, first: int) -> Trajectory:
         """The rows from ``first`` up to the last one that is done."""
         rows, count = slice(first - self.base, self.row + 1 - self.base), self.row + 1 - first
-        outputs = {n: self._typed(n, t[rows], count) for n, t in self.outputs.items()}
+        outputs = {n: self.typed(n, t[rows], count) for n, t in self.outputs.items()}
         shape = (count, *self.batch)
         return self.run.block(
             first, outputs, self.status[rows].reshape(shape), self.iterations[rows].reshape(shape)
