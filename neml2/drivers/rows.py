@@ -160,9 +160,12 @@ class Rows:
         raise ValueError(f"the file has no room for {size} more events")
 
     def complete(self) -> None:
-        """Mark the run as complete and drop what lies behind the HDF5 data."""
+        """Mark the run as complete."""
         self.put(self._ended, b"complete".ljust(ENDED, b"\0"))
         self.put(self._complete, struct.pack("<q", 1))
+
+    def trim(self) -> None:
+        """Drop what lies behind the HDF5 data."""
         self.file.truncate(self.end)
 
     def ended(self, reason: str) -> None:

@@ -141,6 +141,7 @@ class Writer:
                 self.rows.complete()
                 os.fsync(self.rows.file.fileno())
                 os.replace(self.partial, self.path)
+                self.rows.trim()  # not before: until it has its name, a run can be resumed
             sync_folder(self.path.parent)
         except OSError as error:
             raise self._explained(error) from None
@@ -258,14 +259,11 @@ class Unfinished:
         with opened(source) as file:
             history = read_record(file["history"])
             reason = attribute(file["provenance"], "ended")
-            complete = bool(file["provenance"].attrs["complete"])
         if _OURS not in history:
             raise ValueError(f"{source} was not written by a run, and cannot be resumed")
         ours = history.pop(_OURS)
         with Rows(source) as rows:
             row, count, tensors = Slots(rows).read()
-            if complete:  # and all that was left to do was to give it its name
-                row, count = ours["steps"], rows.count
         save = Save.of(ours["save"])
         save.remember(_named(tensors, _MEMORY))
         return cls(
@@ -302,13 +300,14 @@ class Unfinished:
         if not locked(rows.file):
             rows.close()
             raise _busy(source)
-        if not (self.row == self.steps and rows.count == self.rows):
-            row, count, tensors = Slots(rows).read()
-            if row != self.row:
-                rows.close()
-                raise ValueError(f"{source} has changed since it was read; read it again")
-            rows.cut(count, int(tensors.get(_EVENTS, 0)))
-        writer.rows, writer.slots = rows, Slots(rows)
+        slots = Slots(rows)
+        row, count, tensors = slots.read()
+        if row != self.row:
+            rows.close()
+            raise ValueError(f"{source} has changed since it was read; read it again")
+        rows.cut(count, int(tensors.get(_EVENTS, 0)))
+        rows.ended("running")
+        writer.rows, writer.slots = rows, slots
         return writer
 
 

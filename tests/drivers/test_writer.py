@@ -176,6 +176,7 @@ def test_a_run_killed_while_it_is_finished(run, tmp_path, monkeypatch):
     writer.rows.close()
     left = Unfinished.read(path)
     assert (left.row, left.rows) == (20, 20)
+    assert torch.equal(left.checkpoint["S"], run["S"].data[-1])
     left.writer().finish()
     same(Trajectory.from_hdf5(path), run)
 
