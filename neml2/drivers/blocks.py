@@ -47,7 +47,7 @@ class Block:
 class Rows:
     """Rows as they are made, ``(points, ...)`` each; ``first`` is the number of the first one.
 
-    ``marks`` are status, iterations, pieces, rejected pieces and errors. Where points have clocks of their own
+    ``marks`` are status, iterations, pieces, rejected pieces and errors. Where points have their own clocks
     or end early, ``own`` says so and every row has its ``time`` and ``forces``.
     """
 

@@ -32,12 +32,13 @@ class Increments:
         component, ``{"plastic_strain": 1e-3}`` of the norm of the change.
     tolerance
         The local error of an increment. A number is relative to the largest norm that the variable, or
-        another variable of the same unit, has had at the point so far; a dict has a bound for each variable,
+        another variable of the same unit (a strain counts as a number), has had at the point so far; a dict
+        has a bound for each variable,
         in its units. ``math.inf`` estimates the error without choosing by it. The estimate is that of step
         doubling, :math:`|y_{h/2,h/2} - y_h| / (2^p - 1)` with :math:`p = 1`; the two halves are kept
         (Hairer, Norsett, Wanner, Solving Ordinary Differential Equations I, section II.4).
     on
-        The variables whose error counts; by default the states, or those of a dict.
+        The variables whose error counts; by default the states that are no rates, or those of a dict.
     first
         The first increment as a part of the first row interval; all of it by default.
     grow, cut
@@ -137,11 +138,12 @@ class Gauge:
         if isinstance(tolerance, Mapping):
             self.bounds = dict(tolerance)
         elif tolerance is not None:
-            units = {n: d.unit for n, d in declarations(update.model).items()}
-            for n in increments.on or tuple(update.states):
+            # a strain is a number, as are variables of which nobody declares the unit
+            units = {n: d.unit.replace("strain", "") for n, d in declarations(update.model).items()}
+            lasting = [n for n in update.states if not units.get(n, "").endswith("/time")]
+            for n in increments.on or lasting or tuple(update.states):
                 self.bounds[n] = tolerance
-                same = (m for m in kinds if m != n and units.get(n) and units.get(m) == units.get(n))
-                self.partners[n] = (n, *same)
+                self.partners[n] = (n, *(m for m in kinds if m != n and units.get(m, "") == units.get(n, "")))
             if not self.bounds:
                 raise ValueError(
                     f"{update.model} has no state whose error could be estimated; name variables with on=..."
@@ -182,7 +184,8 @@ class Gauge:
         for name, bound in self.bounds.items():
             error = norm(halves[name], whole[name]) / (2**_ORDER - 1)
             if name in scales:
-                error = error / scales[name].clamp(min=torch.finfo(like.dtype).tiny)
+                scale = torch.fmax(scales[name], norm(whole[name]))
+                error = error / scale.clamp(min=torch.finfo(like.dtype).tiny)
                 over, told = torch.fmax(over, error / bound), torch.fmax(told, error)
             else:
                 over = told = torch.fmax(over, error / bound)
