@@ -47,9 +47,9 @@ class Parser(argparse.ArgumentParser):
             help="Python file, package folder or module with types of your own (repeatable)",
         )
 
-    def add_input(self) -> None:
+    def add_input(self, optional: bool = False) -> None:
         """What the tools that read an input file have in common."""
-        self.add_argument("input", metavar="INPUT", help="input file")
+        self.add_argument("input", metavar="INPUT", help="input file", nargs="?" if optional else None)
         self.add_argument(
             "--trust-input",
             action="store_true",

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import re
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +24,7 @@ from neml2.cli.common import (
     exit_code_of_stop,
     first_line,
     guarded,
+    load_extensions,
     open_input,
     plural,
     say,
@@ -38,7 +41,8 @@ _EPILOG = """\
 DRIVER may be left out when the file has a single one. Words with a '=' are overrides of the input.
 
   neml2-run input.i -o result.h5 --plot result.png
-  neml2-run input.i driver Solvers/newton/max_its:=50 --on-failure substep
+  neml2-run input.i driver --set Solvers/newton/max_its=50 --on-failure substep
+  neml2-run --resume result.h5
 
 Exit code 0: done; 1: the run or the comparison failed; 2: the input is wrong, nothing was run."""
 
@@ -50,7 +54,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run `neml2-run`; returns the exit code."""
     parser = _parser()
     args = parser.parse_intermixed_args(argv)
+    if args.completion:
+        from neml2.cli.completion import script
+
+        print(script(args.completion))
+        return OK
+    if args.input == "replay" and len(args.words) == 1:  # as a word, too
+        args.replay, args.input, args.words = args.words[0], None, []
+    if args.resume or args.replay:
+        if args.input or args.words:
+            parser.error(
+                "--resume and --replay take the input from their file; leave INPUT and overrides out"
+            )
+        return _resume(args) if args.resume else _replay(args)
+    if not args.input:
+        parser.error("the following arguments are required: INPUT")
     names, overrides = split_overrides(args.words)
+    overrides += [_override(parser, text) for text in args.set]
     if len(names) > 1:
         parser.error(f"one driver at a time, not {listing(names)}; an override has a '='")
     device = _device(args.device)
@@ -74,9 +94,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser() -> Parser:
     parser = Parser("neml2-run", "Run a driver of an input file.", _EPILOG)
-    parser.add_input()
+    parser.add_input(optional=True)
     parser.add_argument("words", metavar="[DRIVER] [OVERRIDE ...]", nargs="*", help="a driver; overrides")
-    parser.add_argument("-o", "--output", metavar="FILE", help="write the trajectory to an HDF5 file")
+    parser.add_argument(
+        "--set", metavar="PATH=VALUE", action="append", default=[], help="Models/x/option=value (repeatable)"
+    )
+    parser.add_argument("-o", "--output", metavar="FILE", help="HDF5 file that grows with the run")
+    parser.add_argument(
+        "--overwrite", action="store_true", help="start anew where an interrupted run is left"
+    )
+    parser.add_argument("--save", metavar="NAMES", help="what to keep: stress,von_mises(stress) ... or last")
+    parser.add_argument("--max-memory", metavar="SIZE", help="such as 8GB; results are the same")
+    parser.add_argument("--resume", metavar="FILE", help="go on with the interrupted run into FILE")
+    parser.add_argument("--replay", metavar="FILE", help="take the failed step in FILE again")
     parser.add_argument("--plot", metavar="FILE", help="draw the result: .png, .pdf or .svg")
     parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, ... (default %(default)s)")
     parser.add_argument("--dtype", default="float64", choices=("float64", "float32"))
@@ -91,8 +121,20 @@ def _parser() -> Parser:
         choices=("auto", "native", "eager"),
         help="compile long runs to native code where that is possible (auto, the default), always, or never",
     )
+    parser.add_argument("--progress", action="store_true", help="show a progress bar, also of short runs")
+    parser.add_argument("--json", action="store_true", help="print the summary as JSON")
     parser.add_argument("--quiet", action="store_true", help="print nothing but errors")
+    parser.add_argument(
+        "--completion", choices=("bash", "zsh", "fish"), help="print the shell's script and exit"
+    )
     return parser
+
+
+def _override(parser: Parser, text: str) -> str:
+    path, equals, value = text.partition("=")
+    if not equals or "/" not in path:
+        parser.error(f"--set {text}: write Section/block/option=value")
+    return f"{path.removesuffix(':')}:={value}"
 
 
 # -------------------------------------------------------------------- before the run
@@ -172,44 +214,143 @@ def _convert(driver: Any, device: torch.device, dtype: torch.dtype) -> None:
 
 
 def _transient(driver: PrescribedTransient, args: argparse.Namespace) -> int:
+    driver.driver.engine = args.engine
+    options: dict[str, Any] = {"max_memory": args.max_memory}
+    if args.save:
+        options["save"] = args.save if args.save == "last" else _names(args.save)
+    if _streams(args.output):
+        options |= {"output": args.output, "overwrite": args.overwrite, "replay": _bundle(args.output)}
+
+    def run() -> Trajectory:
+        return driver.run(on_failure=_ways(args.on_failure), progress=_progress(args), **options)
+
+    return _finish(run, args, driver.save_as)
+
+
+def _resume(args: argparse.Namespace) -> int:
+    """Go on with an interrupted run."""
+    from neml2.hit.resuming import resume
+
+    load_extensions(args.load)
+    args.output = args.resume
+
+    def run() -> Trajectory:
+        ways = {"on_failure": _ways(args.on_failure)} if args.on_failure else {}
+        return resume(args.resume, trust_input=args.trust_input, progress=_progress(args), **ways)
+
+    return _finish(run, args)
+
+
+def _replay(args: argparse.Namespace) -> int:
+    """Take the step again that a run has failed at."""
+    from neml2.drivers.replay import Replay
+    from neml2.hit.resuming import replay
+    from neml2.solvers.status import Status
+
+    load_extensions(args.load)
+    try:
+        bundle = Replay.load(args.replay)
+        result = replay(bundle, trust_input=args.trust_input)
+    except (OSError, ValueError) as error:
+        raise Failure(str(error)) from None
+    print(f"{plural(len(bundle.points), 'point')} of the run: {bundle.message}\n{bundle.solvers}")
+    status = result.status.expand(len(bundle.points)).tolist()
+    its = result.iterations.expand(len(bundle.points)).tolist()
+    for point, code, count in zip(bundle.points, status, its, strict=True):
+        print(f"  point {point}: {Status(code).meaning} ({plural(count, 'iteration')})")
+    return OK if all(code == Status.CONVERGED for code in status) else say(result.describe_failure(), FAILED)
+
+
+def _finish(run: Callable[[], Trajectory], args: argparse.Namespace, save_as: Any = "") -> int:
+    """Run, and say what came of it."""
     from neml2.drivers import NotNative
 
-    ways = _ways(args.on_failure)
-    progress = False if args.quiet else None
-    driver.driver.engine = args.engine
+    start = time.perf_counter()
     try:
-        trajectory = driver.run(on_failure=ways, progress=progress)
+        trajectory = run()
     except NotNative as error:
         return say(f"{error}; run without --engine native", FAILED)
     except ConvergenceError as error:
         say(_in_our_words(str(error)), FAILED)
-        return _keep_part(getattr(error, "trajectory", None), args, FAILED)
+        return _keep_part(error, args, FAILED)
     except KeyboardInterrupt as stop:
-        code = exit_code_of_stop(stop)
-        return _keep_part(getattr(stop, "trajectory", None), args, say(str(stop) or "interrupted", code))
+        return _keep_part(stop, args, say(str(stop) or "interrupted", exit_code_of_stop(stop)))
+    except OSError as error:
+        raise Failure(str(error), FAILED) from None
+    except ValueError as error:
+        raise Failure(str(error)) from None
     kept = _keep(trajectory, args)
-    if driver.save_as:
-        kept.insert(0, _place("results", driver.save_as))
-    if not args.quiet:
+    if save_as:
+        kept.insert(0, _place("results", save_as))
+    if args.json:
+        print(json.dumps(_as_json(trajectory, args, time.perf_counter() - start), indent=2))
+    elif not args.quiet:
         print("\n".join([trajectory.summary(), "", *kept] if kept else [trajectory.summary()]))
     survivors = trajectory.batch.numel() - len(trajectory.failures)
     return OK if survivors else say("no point got to the end", FAILED)
 
 
+def _progress(args: argparse.Namespace) -> bool | None:
+    return True if args.progress else False if args.quiet else None
+
+
+def _names(text: str) -> list[str]:
+    """Names at commas, but not at those inside of parentheses."""
+    return [n.strip() for n in re.split(r",(?![^(]*\))", text) if n.strip()]
+
+
+def _streams(output: str | None) -> bool:
+    """Whether results grow in a file, rather than being written at the end."""
+    from neml2.drivers.files import SUFFIXES
+
+    return bool(output) and Path(output or "").suffix.lower() in SUFFIXES
+
+
+def _bundle(output: str) -> Path:
+    """Where the step goes at which a run into ``output`` fails."""
+    return Path(output).with_suffix(".replay.h5")
+
+
+def _as_json(trajectory: Trajectory, args: argparse.Namespace, seconds: float) -> dict[str, Any]:
+    """The summary for programs."""
+    return {
+        "steps": len(trajectory) - 1,
+        "points": trajectory.batch.numel(),
+        "succeeded": trajectory.succeeded,
+        "failures": [
+            {"point": list(p), "step": k, "status": s.name.lower()} for p, k, s in trajectory.failures
+        ],
+        "events": [
+            {"name": e.name, "point": list(e.point), "step": e.row, "time": e.time} for e in trajectory.events
+        ],
+        "time": [float(trajectory.time.min()), float(trajectory.time.max())],
+        "iterations": int(trajectory.iterations.sum()),
+        "variables": {n: type(trajectory[n]).__name__ for n in trajectory.names},
+        "output": args.output,
+        "plot": args.plot,
+        "seconds": seconds,
+    }
+
+
 def _keep(trajectory: Trajectory, args: argparse.Namespace) -> list[str]:
-    """Write what was asked for; a line about each file."""
+    """Write what was asked for and is not written yet; a line about each file."""
     from neml2.drivers import save
 
     lines = []
     if args.output:
-        _writing(args.output, lambda: save(trajectory, args.output))
+        if not _streams(args.output):
+            _writing(args.output, lambda: save(trajectory, args.output))
         lines.append(_place("results", args.output))
-    if args.plot:
-        from neml2.cli.picture import draw
+    return lines + _pictures(trajectory, args)
 
-        seen = _writing(args.plot, lambda: draw(trajectory, args.plot))
-        lines.append(f"{_place('picture', args.plot)}: {seen}")
-    return lines
+
+def _pictures(trajectory: Trajectory, args: argparse.Namespace) -> list[str]:
+    if not args.plot:
+        return []
+    from neml2.cli.picture import draw
+
+    seen = _writing(args.plot, lambda: draw(trajectory, args.plot))
+    return [f"{_place('picture', args.plot)}: {seen}"]
 
 
 def _writing(path: str, write: Callable[[], Any]) -> Any:
@@ -220,12 +361,27 @@ def _writing(path: str, write: Callable[[], Any]) -> Any:
         raise Failure(message, FAILED) from None
 
 
-def _keep_part(trajectory: Trajectory | None, args: argparse.Namespace, code: int) -> int:
-    """Save the steps that were done, and say so."""
-    if trajectory is not None and len(trajectory) > 1:
-        done = plural(len(trajectory) - 1, "step")
+def _keep_part(stop: BaseException, args: argparse.Namespace, code: int) -> int:
+    """Say where the steps are that were done, and how the run goes on."""
+    from neml2.drivers.places import partial
+    from neml2.drivers.trajectory import row_numbers
+
+    trajectory = getattr(stop, "trajectory", None)
+    if trajectory is None or len(trajectory) < 2:
+        return code
+    done = plural(int(row_numbers(trajectory)[-1]), "step")
+    if not _streams(args.output):
         for line in _keep(trajectory, args) or ["they are lost; -o FILE keeps them"]:
             say(f"{done} had been done; {line}", code)
+        return code
+    say(f"{done} had been done; they are in {partial(args.output)}", code)
+    for line in _pictures(trajectory, args):
+        say(line, code)
+    if isinstance(stop, ConvergenceError):
+        say(f"neml2-run --replay {_bundle(args.output)} takes the step again that failed", code)
+        say(f"neml2-run --resume {args.output} --on-failure substep goes on", code)
+    else:
+        say(f"neml2-run --resume {args.output} goes on", code)
     return code
 
 

@@ -224,15 +224,20 @@ class TransientDriver:
                     error.replay.save(replay)
                 raise
 
-    def resume(self, path: Path, progress: bool | None = None) -> Trajectory:
+    def resume(
+        self, path: Path, progress: bool | None = None, on_failure: str | Iterable[str] | None = None
+    ) -> Trajectory:
         """Go on with an interrupted run into the file ``path``, to the same bits as if it had not been.
 
-        The history, the options and the engine are those of the run; this driver gives the model, whose
-        parameters must be those of the run, and its functions if events were given as functions. Raises
-        :class:`ValueError` for a run that is complete or that was made with another model.
+        The history, the options and the engine are those of the run, but for ``on_failure`` where it is
+        given; this driver gives the model, whose parameters must be those of the run. Raises
+        :class:`FileNotFoundError` where there is no run, and :class:`ValueError` for one that is complete,
+        that was made with another model, or whose events are functions.
         """
         left = Unfinished.read(path)
         plan, given = Plan.read(left.history["plan"]), read_history(left.history)
+        if on_failure is not None:
+            plan.ways = _ways(on_failure)
         check_parameters(self.model, left.origin.parameters)
         with torch.no_grad():
             engine, run = self._prepared(given, plan, None, False)

@@ -1,4 +1,5 @@
 import errno
+import json
 import os
 import signal
 import subprocess
@@ -123,10 +124,22 @@ def test_failure_later_keeps_the_steps_before(folder, capsys):
     err = capsys.readouterr().err.splitlines()
     assert "step 4 of 5" in err[0]
     assert err[1:] == [
-        "3 steps had been done; results in part.h5",
-        "3 steps had been done; picture in part.png: stress.xx over strain.xx, darker with time",
+        "3 steps had been done; they are in part.partial.h5",
+        "picture in part.png: stress.xx over strain.xx, darker with time",
+        "neml2-run --replay part.replay.h5 takes the step again that failed",
+        "neml2-run --resume part.h5 --on-failure substep goes on",
     ]
-    assert len(Trajectory.from_hdf5("part.h5")) == 4
+    assert len(Trajectory.from_hdf5("part.partial.h5")) == 4
+    assert run.main(["--replay", "part.replay.h5"]) == 1
+    seen = capsys.readouterr()
+    assert "Newton did not converge" in seen.err
+    assert "point 0: the residual was still too large" in seen.out
+    assert run.main(["replay", "part.replay.h5"]) == 1
+    assert run.main(["--resume", "part.h5", "--on-failure", "freeze"]) == 1
+    assert "no point got to the end" in capsys.readouterr().err
+    assert Trajectory.from_hdf5("part.h5").status.tolist()[3:] == [0, 1, 4]
+    assert run.main(["--replay", "none.h5"]) == 2
+    assert "there is no file none.h5" in capsys.readouterr().err.splitlines()[-1]
     assert run.main([path]) == 1
     assert "they are lost; -o FILE keeps them" in capsys.readouterr().err
 
@@ -167,44 +180,73 @@ def test_save_as_of_the_input(folder, capsys):
     assert "output.5.stress" in torch.load("result.pt", weights_only=True)
 
 
-def test_interrupt(folder, capsys, monkeypatch):
-    from neml2.drivers.transient import Run
+@pytest.fixture
+def stopped_at_3(monkeypatch):
+    """Something happens in the middle of step 3, once."""
+    from neml2.drivers.eager import EagerMarch
 
-    step = Run._step
+    step = EagerMarch._step
 
-    def interrupted(self, k, *args):
-        if k == 3:
-            raise KeyboardInterrupt
-        return step(self, k, *args)
+    def at_3(number):
+        def stopped(self, k):
+            if k == 3:
+                monkeypatch.setattr(EagerMarch, "_step", step)
+                os.kill(os.getpid(), number)
+            return step(self, k)
 
-    monkeypatch.setattr(Run, "_step", interrupted)
-    assert run.main([GOOD, "-o", "part.h5"]) == 130
+        monkeypatch.setattr(EagerMarch, "_step", stopped)
+
+    return at_3
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "word"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
+)
+def test_a_signal_completes_the_step_and_the_run_goes_on(folder, capsys, stopped_at_3, number, code, word):
+    before = signal.getsignal(number)
+    stopped_at_3(number)
+    assert run.main([GOOD, "-o", "part.h5"]) == code
     assert capsys.readouterr().err.splitlines() == [
-        "interrupted",
-        "2 steps had been done; results in part.h5",
+        word,
+        "3 steps had been done; they are in part.partial.h5",
+        "neml2-run --resume part.h5 goes on",
     ]
-    assert len(Trajectory.from_hdf5("part.h5")) == 3
+    assert signal.getsignal(number) is before
+    assert len(Trajectory.from_hdf5("part.partial.h5")) == 4
+    assert run.main([GOOD, "-o", "part.h5"]) == 1
+    assert "part.partial.h5 holds 4 of 6 steps of an interrupted run" in capsys.readouterr().err
+    assert run.main(["--resume", "part.h5"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "results in part.h5"
+    assert run.main([GOOD, "-o", "whole.h5", "--quiet"]) == 0
+    a, b = Trajectory.from_hdf5("part.h5"), Trajectory.from_hdf5("whole.h5")
+    assert all(torch.equal(a[n].data.nan_to_num(), b[n].data.nan_to_num()) for n in b.names)
+    assert run.main(["--resume", "part.h5"]) == 2
+    assert "part.h5 is complete; there is nothing to resume" in capsys.readouterr().err
 
 
-def test_termination(folder, capsys, monkeypatch):
-    from neml2.drivers.transient import Run
+def test_set_is_an_override(folder, capsys):
+    assert run.main([GOOD, "--set", "Solvers/newton/max_its=1"]) == 1
+    assert "after 1 iterations" in capsys.readouterr().err
+    assert run.main([GOOD, "--set", "max_its"]) == 2
+    assert "--set max_its: write Section/block/option=value" in capsys.readouterr().err
 
-    step = Run._step
 
-    def terminated(self, k, *args):
-        if k == 3:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return step(self, k, *args)
+def test_summary_as_json_and_what_to_save(folder, capsys):
+    assert run.main([GOOD, "--json", "--save", "stress, von_mises(stress)", "-o", "some.h5"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["steps"] == 5
+    assert told["succeeded"]
+    assert {"stress", "von_mises(stress)"} <= told["variables"].keys()
+    assert "von_mises(stress)" in Trajectory.from_hdf5("some.h5")
+    assert run.main([GOOD, "--save", "stres"]) == 2
+    assert "cannot save 'stres'; did you mean 'stress'" in capsys.readouterr().err
 
-    before = signal.getsignal(signal.SIGTERM)
-    monkeypatch.setattr(Run, "_step", terminated)
-    assert run.main([GOOD, "-o", "part.h5"]) == 143
-    assert capsys.readouterr().err.splitlines() == [
-        "terminated",
-        "2 steps had been done; results in part.h5",
-    ]
-    assert len(Trajectory.from_hdf5("part.h5")) == 3
-    assert signal.getsignal(signal.SIGTERM) is before
+
+def test_completion_is_printed(capsys):
+    assert run.main(["--completion", "bash"]) == 0
+    assert "neml2-run" in capsys.readouterr().out
+    assert run.main([]) == 2
+    assert "INPUT" in capsys.readouterr().err
 
 
 CHECKS = """
@@ -355,12 +397,14 @@ def test_an_old_picture_outlives_a_full_disk(folder, monkeypatch):
 
 
 def test_a_full_disk_is_told_once(folder, capsys, monkeypatch):
-    def full(trajectory, path):
-        raise OSError(f"cannot write {path}: No space left on device; what was there before is unchanged")
+    def full(*args):
+        raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("neml2.drivers.save", full)
+    monkeypatch.setattr("neml2.drivers.rows.Rows.append", full)
     assert run.main([GOOD, "-o", "out.h5"]) == 1
-    assert capsys.readouterr().err.count("cannot") == 1
+    told = capsys.readouterr().err
+    assert told.count("cannot") == 1
+    assert "cannot write out.partial.h5: No space left on device" in told
 
 
 @pytest.mark.parametrize("tool", ["run", "inspect", "syntax"])

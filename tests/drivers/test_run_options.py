@@ -276,3 +276,15 @@ def test_gradients_through_control_that_starts_from_where_the_material_is():
     for native, eager in zip(*found, strict=True):
         if eager is not None:
             torch.testing.assert_close(native, eager, rtol=1e-7, atol=1e-8)
+
+
+def test_a_failed_run_goes_on_another_way(engine, tmp_path):
+    load = torch.tensor([0.0, 0.1, 0.9, 1.0], dtype=torch.float64)
+    history = History(times(4), {"load": load, "bad": torch.zeros_like(load)})
+    driver = TransientDriver(snap(), engine=engine)
+    with pytest.raises(ConvergenceError, match="step 2 of 3"):
+        driver.run(history, output=tmp_path / "run.h5")
+    found = driver.resume(tmp_path / "run.h5", on_failure="substep")
+    with torch.no_grad():
+        whole = driver.run(history, on_failure="substep")
+    same(found, whole)
