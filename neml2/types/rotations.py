@@ -14,8 +14,6 @@ from .algebra import (
     aligned_data,
     cross3,
     expect,
-    pack_skew,
-    pack_sym,
     unpack_skew,
     unpack_sym,
 )
@@ -97,9 +95,13 @@ def _unpack(x: Any, data: torch.Tensor) -> torch.Tensor:
 
 
 def _pack(kind: type, full: torch.Tensor) -> torch.Tensor:
-    if kind is SR2:
-        return pack_sym(full)
-    return pack_skew(full) if kind is WR2 else full
+    """Components of a matrix that is symmetric or skew already, so that one triangle tells all of it."""
+    if kind is R2:
+        return full
+    xx, xy, xz, yx, yy, yz, _, zy, zz = full.reshape(full.shape[:-2] + (9,)).unbind(-1)
+    if kind is WR2:
+        return torch.stack([zy, xz, yx], -1)
+    return torch.stack([xx, yy, zz, yz * SQRT2, xz * SQRT2, xy * SQRT2], -1)
 
 
 def _mandel_rotation(p: torch.Tensor, q: torch.Tensor) -> torch.Tensor:

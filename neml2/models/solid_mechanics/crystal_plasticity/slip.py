@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import torch
+
 from neml2.data import CrystalGeometry
 from neml2.fields import Dependency, Input, Output, Parameter
 from neml2.model import Model
-from neml2.types import R2, SR2, Scalar, abs, inner, pow, rotate, sum
+from neml2.types import R2, SR2, Scalar, abs, exp, inner, log, rotate, sum
 
 
 class OnSlipSystems(Model, abstract=True):
@@ -57,7 +59,8 @@ class PowerLawSlipRule(Model):
 
     def forward(self, tau, strength, gamma0, n):
         x = tau / strength
-        return gamma0 * pow(abs(x), n - 1) * x
+        size = abs(x) + torch.finfo(x.dtype).tiny  # has a logarithm also at rest
+        return gamma0 * exp((n - 1) * log(size)) * x
 
 
 class SumSlipRates(Model):
