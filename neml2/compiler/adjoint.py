@@ -12,16 +12,7 @@ from collections.abc import Sequence
 
 from neml2.compiler.differentiate import gradient
 from neml2.compiler.eliminate import Elimination
-from neml2.compiler.emit import (
-    Program,
-    dense,
-    load_forces,
-    load_parameters,
-    load_tape,
-    parameter_only,
-    recorded,
-    states,
-)
+from neml2.compiler.emit import Program, after_march, dense, parameter_only, recorded, states
 from neml2.compiler.graph import Node, ancestors
 from neml2.compiler.lower import Region, Step
 from neml2.compiler.scope import Scope, word
@@ -40,15 +31,7 @@ def march_adjoint(step: Step, eliminations: Sequence[Elimination]) -> Program:
     the gradients of every point.
     """
     graph = step.graph
-    program = Program(f"march_adjoint: {len(step.regions)} solves a step")
-    for name in ("points", "first", "last", "base"):
-        program.argument("int64_t", name)
-    top = Scope(indent=1, labels=step.names)
-    load_parameters(program, top, step.parameters)
-    body = top.inner()
-    body.say("const int64_t row = k - a.base;")
-    load_forces(program, body, step)
-    load_tape(program, body, step)
+    program, top, body = after_march(f"march_adjoint: {len(step.regions)} solves a step", step)
     kept = recorded(step)
 
     # the symbolic part: cotangents of everything that the step reads
@@ -105,7 +88,7 @@ def march_adjoint(step: Step, eliminations: Sequence[Elimination]) -> Program:
         for c, node in enumerate(t.nodes.flat):
             top.say(f"store({out}, 0, p0, n, {c}, bc({words.get(node.index, '0.0')}));")
     mark = program.argument("int8_t *", "untrusted")
-    top.say(f"put({mark}, p0, n, ~trusted);")
+    top.say(f"put({mark}, p0, n, sel(trusted, 0.0, 1.0));")
     for name, depth in states(step):
         for j in range(depth):
             out = program.argument("Out", f"end{j}_{name}")

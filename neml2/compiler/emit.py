@@ -138,6 +138,20 @@ def load_forces(program: Program, scope: Scope, step: Step) -> None:
             scope.say(f"const V {scope.names[node.index]} = load({views[base]}, {at}, p0, n, {c});")
 
 
+def after_march(name: str, step: Step) -> tuple[Program, Scope, Scope]:
+    """The beginning of a kernel that reads what a march has left: itself, and scopes of block and step."""
+    program = Program(name)
+    for count in ("points", "first", "last", "base"):
+        program.argument("int64_t", count)
+    top = Scope(indent=1, labels=step.names)
+    load_parameters(program, top, step.parameters)
+    body = top.inner()
+    body.say("const int64_t row = k - a.base;")
+    load_forces(program, body, step)
+    load_tape(program, body, step)
+    return program, top, body
+
+
 def load_tape(program: Program, scope: Scope, step: Step) -> None:
     """Old states and solved unknowns of row ``row``; the first row has itself before it."""
     unknowns = {u.index for region in step.regions for u in region.unknowns}
@@ -211,13 +225,13 @@ def march(step: Step, eliminations: Sequence[Elimination]) -> Program:
     good = [f"ok{i}" for i in range(len(step.regions))]
     good += dict.fromkeys(f"finite({w})" for words in new.values() for w in words)
     body.say("const M fails = ~dead & ~(" + " & ".join(good) + ");")
-    count = "its0" if step.regions else "M{}"
+    count = "its0" if step.regions else "bc(0.0)"
     for i in range(1, len(step.regions)):
-        count = f"sel(lt(its{i}, {count}), {count}, its{i})"
-    body.say(f"M code = {'code0' if step.regions else 'M{}'};")
+        count = f"vmax({count}, its{i})"
+    body.say(f"V code = {'code0' if step.regions else 'bc(0.0)'};")
     for i in range(1, len(step.regions)):
-        body.say(f"code = sel(eq(code, (M{{}})), code{i}, code);")
-    body.say("code = sel(fails & eq(code, (M{})), M{} + 2, code);")
+        body.say(f"code = sel(eq(code, 0.0), code{i}, code);")
+    body.say("code = sel(fails & eq(code, 0.0), 2.0, code);")
     body.say("const int64_t row = a.row[k - a.first];")
     keep = body.inner()
     keep.say("put(a.status + row * a.points, p0, n, code);")
@@ -349,12 +363,12 @@ def _search(body: Scope, loop: Scope, i: int, region: Region, words: list[str], 
     loop.block(f"for (int trial{i} = 1; trial{i} < {solver.max_linesearch_iterations}; ++trial{i})", trial)
 
 
-_START = """V norm{i} = bc(0.0), last{i} = bc(0.0), first{i} = bc(0.0);
+_START = """V norm{i} = bc(0.0), last{i} = bc(0.0), first{i} = bc(0.0), its{i} = bc(0.0);
 M active{i} = ~dead, failed{i} = M{{}}, small{i} = M{{}}, settled{i} = M{{}};
-M relative{i} = M{{}}, stalled{i} = M{{}}, its{i} = M{{}};"""
+M relative{i} = M{{}}, stalled{i} = M{{}};"""
 _TEST = """last{i} = norm{i};
 norm{i} = sel(active{i}, size{i}, norm{i});
-if (it{i} == 0) first{i} = norm{i}; else its{i} -= active{i};
+if (it{i} == 0) first{i} = norm{i}; else its{i} = sel(active{i}, its{i} + 1.0, its{i});
 failed{i} |= active{i} & ~finite(norm{i});
 small{i} = lt(norm{i}, {abs});
 if (it{i} > 0) {{
@@ -368,4 +382,4 @@ stalled{i} &= active{i};
 if (!any(active{i}) || it{i} == {most}) break;"""
 _END = """const M late{i} = active{i} & relative{i} & le(norm{i}, 1e-2 * last{i});
 const M ok{i} = ~failed{i} & (small{i} | settled{i} | late{i});
-const M code{i} = sel(ok{i}, M{{}}, sel(failed{i}, M{{}} + 2, M{{}} + 1));"""
+const V code{i} = sel(ok{i}, 0.0, sel(failed{i}, 2.0, 1.0));"""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
@@ -13,6 +12,7 @@ import torch
 
 from neml2.compiler.differentiate import gradient
 from neml2.compiler.graph import Graph, Node, substitute
+from neml2.compiler.names import Names
 from neml2.compiler.symbolic import SymbolicTensor, Untraceable, constant, inputs
 from neml2.composed import ComposedModel
 from neml2.context import Context
@@ -31,7 +31,6 @@ Shapes = Mapping[str, Sequence[int]]
 # 4200 nodes with 288 unknowns take 13 s to pivot and 76 s in the C++ compiler; most materials have 500
 NODES = 10_000  # of a graph
 UNKNOWNS = 400  # of a region
-_GIVEN = ("const", "input")
 _REMEDY = "use fewer sites, or engine='eager'"
 
 
@@ -55,35 +54,6 @@ class Region:
     solver: Any
     update: ImplicitUpdate
     variables: list[str]  # of every residual
-
-
-@dataclass
-class Names:
-    """What models call the nodes that they compute.
-
-    ``names`` has a C identifier of each, unlike all others: ``stress_3`` for a component. ``origin`` has the
-    type and name of the model.
-    """
-
-    names: dict[int, str] = field(default_factory=dict)
-    origin: dict[int, str] = field(default_factory=dict)
-    _taken: set[str] = field(default_factory=set)
-
-    def give(self, variable: str, nodes: np.ndarray, model: Model, skip: tuple[str, ...] = _GIVEN) -> None:
-        """Name the components of ``variable``, row-major, but what has a name and operations to ``skip``."""
-        word = re.sub(r"\W", "_", variable)
-        word = f"_{word}" if word[0].isdigit() else word
-        for k, n in enumerate(nodes.flat):
-            if n.index not in self.names and n.op not in skip:
-                self.names[n.index] = self._free(f"{word}_{k}" if nodes.ndim else word)
-                self.origin[n.index] = f"{model}"
-
-    def _free(self, word: str) -> str:
-        found, k = word, 2
-        while found in self._taken:
-            found, k = f"{word}_{k}", k + 1
-        self._taken.add(found)
-        return found
 
 
 @dataclass

@@ -23,12 +23,10 @@ typedef int64_t M;
 
 FN V bc(double x) { return x; }
 FN M lt(V a, V b) { return -(M)(a < b); }
-FN M lt(M a, M b) { return -(M)(a < b); }
 FN M le(V a, V b) { return -(M)(a <= b); }
 FN M eq(V a, V b) { return -(M)(a == b); }
 FN M eq(M a, M b) { return -(M)(a == b); }
 FN V sel(M c, V a, V b) { return c ? a : b; }
-FN M sel(M c, M a, M b) { return c ? a : b; }
 FN bool any(M m) { return m != 0; }
 FN bool lane(M m, int) { return m != 0; }
 FN V vabs(V x) { return fabs(x); }
@@ -59,5 +57,5 @@ template <class S> FN void store(const Strided<S> &o, int64_t k, int64_t p0, int
 FN void increase(const Out &o, int64_t k, int64_t p0, int, int64_t c, V x) {
     o.p[k * o.step + p0 * o.point + c * o.comp] += (T)x;
 }
-template <class I> FN void put(I *p, int64_t p0, int, M x) { p[p0] = (I)x; }
+template <class S> FN void put(S *p, int64_t p0, int, V x) { p[p0] = (S)x; }
 template <class S> FN void ahead(const Strided<S> &, int64_t, int64_t, int) {}

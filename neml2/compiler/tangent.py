@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from neml2.compiler.adjoint import judge
 from neml2.compiler.differentiate import derivative_row
 from neml2.compiler.eliminate import Elimination
-from neml2.compiler.emit import Program, dense, load_forces, load_parameters, load_tape, parameter_only
+from neml2.compiler.emit import Program, after_march, dense, parameter_only
 from neml2.compiler.graph import Node, ancestors, substitute
 from neml2.compiler.lower import Region, Step
 from neml2.compiler.scope import Scope
@@ -26,15 +26,7 @@ def tangent(step: Step, eliminations: Sequence[Elimination], by: Sequence[str]) 
     ``i * n + j`` of ``d_*`` is the derivative of component ``i`` by the ``j``-th of all ``n`` columns.
     """
     graph = step.graph
-    program = Program(f"tangent by {', '.join(by)}")
-    for name in ("points", "first", "last", "base"):
-        program.argument("int64_t", name)
-    top = Scope(indent=1, labels=step.names)
-    load_parameters(program, top, step.parameters)
-    body = top.inner()
-    body.say("const int64_t row = k - a.base;")
-    load_forces(program, body, step)
-    load_tape(program, body, step)
+    program, top, body = after_march(f"tangent by {', '.join(by)}", step)
     columns = [n for name in by for n in step.inputs[name].nodes.flat]
     rows: Rows = {n.index: {j: graph.const(1)} for j, n in enumerate(columns)}
     stages = []
@@ -59,7 +51,7 @@ def tangent(step: Step, eliminations: Sequence[Elimination], by: Sequence[str]) 
         body.block(f"if ({out}.p)", inner)
     top.block("for (int64_t k = a.first; k < a.last; ++k)", body)
     mark = program.argument("int8_t *", "untrusted")
-    top.say(f"put({mark}, p0, n, ~trusted);")
+    top.say(f"put({mark}, p0, n, sel(trusted, 0.0, 1.0));")
     program.text = "\n".join(top.lines)
     return program
 

@@ -42,12 +42,12 @@ SOLVE = """extern "C" void solve_{m}(double *rows, int64_t n) {{
 """
 
 
-@pytest.fixture(scope="module")
-def library():
+@pytest.fixture(scope="module", params=["", "#define W 4\n"], ids=["widest", "four"])
+def library(request):
     calls = {n: f"{n}(x)" for n in ONE} | {n: f"{n}(x, y)" for n in TWO}
     functions = [MAP.format(name=n, call=c) for n, c in calls.items()]
     functions += [SOLVE.format(m=m) for m in SIZES]
-    return build.library(HEADER + LOOP.format(functions="\n".join(functions)))[1]
+    return build.library(request.param + HEADER + LOOP.format(functions="\n".join(functions)))[1]
 
 
 def pointer(x):
