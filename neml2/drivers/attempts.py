@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import torch
 
 from neml2.derivatives import expand_batch
+from neml2.drivers.conditions import norm
 from neml2.drivers.flat import between, chosen, joined
 from neml2.drivers.increments import Gauge
 from neml2.solvers.status import Status
@@ -16,6 +17,9 @@ from neml2.step import StateUpdate, StepResult
 from neml2.types import TensorWrapper
 
 Values = dict[str, TensorWrapper]
+_SEEN = (
+    1 / 3
+)  # rates jump where the loading turns: that is to be seen, and to lead only where nothing else is
 
 
 class Advance(Protocol):
@@ -32,7 +36,8 @@ class Places:
     """Some points on their way between two rows: what an increment starts from, and where the way goes.
 
     ``index`` ``(points,)`` counts the points in the flattened batch, ``a`` is the part of the way that they
-    have gone; ``start`` and ``end`` are the prescribed values at the two rows.
+    have gone; ``start`` and ``end`` are the prescribed values at the two rows, ``span`` is the time between
+    them. ``outputs`` and ``rates`` are those of the variables whose error counts.
     """
 
     index: torch.Tensor
@@ -41,11 +46,23 @@ class Places:
     old: Values
     start: Values
     end: Values
+    span: torch.Tensor
+    outputs: Values
+    rates: Values
 
     def some(self, rows: torch.Tensor) -> Places:
         """Some of them."""
-        parts = (chosen(v, rows) for v in (self.state, self.old, self.start, self.end))
-        return Places(self.index[rows], self.a[rows], *parts)
+        return Places(
+            self.index[rows],
+            self.a[rows],
+            chosen(self.state, rows),
+            chosen(self.old, rows),
+            chosen(self.start, rows),
+            chosen(self.end, rows),
+            self.span[rows],
+            chosen(self.outputs, rows),
+            chosen(self.rates, rows),
+        )
 
 
 @dataclass(frozen=True)
@@ -53,7 +70,7 @@ class Attempt:
     """Increments that have been tried, ``(points,)``.
 
     ``over`` is the estimated error over what is allowed, ``error`` as it is reported; see
-    :meth:`~neml2.drivers.increments.Gauge.error`.
+    :meth:`~neml2.drivers.increments.Gauge.error`. ``rates`` are those of the last half.
     """
 
     outputs: Values
@@ -64,6 +81,7 @@ class Attempt:
     iterations: torch.Tensor
     over: torch.Tensor
     error: torch.Tensor
+    rates: Values
 
     @property
     def values(self) -> Values:
@@ -87,7 +105,7 @@ class Attempts:
         if not self.halves:
             last = self.solve(at.state, forces, at.old, at.index)
             state, old = update.next_state(at.state, last.outputs), update.next_old_forces(forces, at.old)
-            return Attempt(last.outputs, state, old, forces, last.status, last.iterations, zero, zero)
+            return Attempt(last.outputs, state, old, forces, last.status, last.iterations, zero, zero, {})
         middle = between(at.start, at.end, at.a + 0.5 * (b - at.a))
         whole: StepResult | None = None
         if scales is not None:  # the whole increment and its first half in one call
@@ -101,13 +119,18 @@ class Attempts:
         status = torch.where(first.status == Status.CONVERGED, last.status, first.status)
         iterations = first.iterations + last.iterations
         over = error = zero
+        half = 0.5 * (b - at.a) * at.span
         if whole is not None and scales is not None:
             status = torch.where(whole.status == Status.CONVERGED, status, whole.status)
             iterations = iterations + whole.iterations
             scales = self.gauge.scales({**forces, **last.outputs}, scales)
-            over, error = self.gauge.error(whole.outputs, last.outputs, scales, zero)
+            rates = _rates(at.outputs, first.outputs, half)
+            over, error = self.gauge.error(
+                whole.outputs, last.outputs, scales, zero, _jumps(at.rates, rates, half)
+            )
         state, old = update.next_state(state, last.outputs), update.next_old_forces(forces, old)
-        return Attempt(last.outputs, state, old, forces, status, iterations, over, error)
+        ended = _rates({n: first.outputs[n] for n in at.outputs}, last.outputs, half)
+        return Attempt(last.outputs, state, old, forces, status, iterations, over, error, ended)
 
     def solve(self, state: Values, forces: Values, old: Values, index: torch.Tensor) -> StepResult:
         """One step of the points ``index``, whose values these are."""
@@ -128,3 +151,16 @@ def _split(both: StepResult, count: int) -> tuple[StepResult, StepResult]:
         for rows in (slice(None, count), slice(count, None))
     )
     return first, last
+
+
+def _rates(before: Values, after: Values, duration: torch.Tensor) -> Values:
+    found: Values = {}
+    for n, v in before.items():
+        t = duration.reshape(-1, *(1,) * (after[n].data.ndim - 1))
+        found[n] = type(v)._new((after[n].data - v.data).detach() / t, after[n].sub_batch_ndim)
+    return found
+
+
+def _jumps(before: Values, after: Values, duration: torch.Tensor) -> dict[str, torch.Tensor]:
+    """A part of the error of backward Euler by the change of the rate, half of it times the increment."""
+    return {n: _SEEN * 0.5 * duration * norm(v, before[n]) for n, v in after.items()}

@@ -33,10 +33,12 @@ class Increments:
     tolerance
         The local error of an increment. A number is relative to the largest norm that the variable, or
         another variable of the same unit (a strain counts as a number), has had at the point so far; a dict
-        has a bound for each variable,
-        in its units. ``math.inf`` estimates the error without choosing by it. The estimate is that of step
-        doubling, :math:`|y_{h/2,h/2} - y_h| / (2^p - 1)` with :math:`p = 1`; the two halves are kept
-        (Hairer, Norsett, Wanner, Solving Ordinary Differential Equations I, section II.4).
+        has a bound for each variable, in its units. ``math.inf`` estimates the error without choosing by it.
+        The estimate is that of step doubling, :math:`|y_{h/2,h/2} - y_h| / (2^p - 1)` with :math:`p = 1`; the
+        two halves are kept (Hairer, Norsett, Wanner, Solving Ordinary Differential Equations I, section
+        II.4). Flow that ends within an increment is in neither solution; so a third of the error of
+        the first half by the change of the rate, :math:`\frac{h}{4} |\dot y_1 - \dot y_0|`, counts where it
+        is larger.
     on
         The variables whose error counts; by default the states that are no rates, or those of a dict.
     first
@@ -174,15 +176,23 @@ class Gauge:
         return found
 
     def error(
-        self, whole: Values, halves: Values, scales: Mapping[str, torch.Tensor], like: torch.Tensor
+        self,
+        whole: Values,
+        halves: Values,
+        scales: Mapping[str, torch.Tensor],
+        like: torch.Tensor,
+        jumps: Mapping[str, torch.Tensor] | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """The local error of the two halves, ``(points,)``: over the tolerance, and as it is reported.
 
-        That is relative to the scale or, where each variable has a bound, in parts of the bound.
+        That is relative to the scale or, where each variable has a bound, in parts of the bound. ``jumps``
+        are the errors that the change of the rates tells; they count where they are larger.
         """
         over, told = torch.zeros_like(like), torch.zeros_like(like)
         for name, bound in self.bounds.items():
             error = norm(halves[name], whole[name]) / (2**_ORDER - 1)
+            if jumps is not None:
+                error = torch.fmax(error, jumps[name])  # NaN: there is no increment before
             if name in scales:
                 scale = torch.fmax(scales[name], norm(whole[name]))
                 error = error / scale.clamp(min=torch.finfo(like.dtype).tiny)

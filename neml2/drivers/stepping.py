@@ -141,6 +141,11 @@ class Stepping:
         self.failed = zero.to(torch.int8)
         self.scales = {n: zero.to(like.dtype) for n in self.gauge.partners}
         self.scales = self.gauge.scales({**forces, **self.outputs}, self.scales)
+        self.rates = {  # of the variables whose error counts, in the last increment; there is none yet
+            n: type(v)._new(torch.full_like(v.data.detach(), torch.nan), v.sub_batch_ndim)
+            for n, v in self.outputs.items()
+            if n in self.gauge.bounds
+        }
         self.idle = torch.zeros_like(self.failed, dtype=torch.int64)  # the row with which a point goes on
         self.stopped = zero.bool()
         lengths = loading.lengths
@@ -252,9 +257,8 @@ class Stepping:
     def _pass(self, k: int, way: _Interval) -> None:
         """One increment of every point that is on its way."""
         rules, index = self.increments, way.live.nonzero().squeeze(-1)
-        span = (way.t1 - way.t0)[index].double()
         at = self._gather(index, way)
-        b = rules.end(at.a, self.size[index] / span)
+        b = rules.end(at.a, self.size[index] / at.span)
         with torch.no_grad():
             scales = {n: x[index] for n, x in self.scales.items()}
             trial = self.attempts.make(at, b, scales)
@@ -264,7 +268,7 @@ class Stepping:
         used = b - at.a
         least = used <= rules.smallest * (1 + 1e-9)
         taken = solved & (least | (torch.maximum(moved, trial.over) <= 1))
-        self._resize(index, used * span, rules.factor(solved, moved, trial.over, self.wary[index]), taken)
+        self._resize(index, used * at.span, rules.factor(solved, moved, trial.over, self.wary[index]), taken)
         way.iterations[index] += trial.iterations
         way.pieces[index] += taken
         way.rejected[index] += ~taken
@@ -308,10 +312,12 @@ class Stepping:
                 state=chosen(trial.state, taken),
                 old=chosen(trial.old, taken),
                 forces=chosen(trial.forces, taken),
+                rates=chosen(trial.rates, taken),
             )
         self.outputs = self._put(self.outputs, index, trial.outputs)
         self.state = self._put(self.state, index, trial.state)
         self.old = self._put(self.old, index, trial.old)
+        self.rates = self._put(self.rates, index, trial.rates)
         with torch.no_grad():
             scales = self.gauge.scales(trial.values, {n: x[index] for n, x in self.scales.items()})
             if self.watch.events:
@@ -365,6 +371,7 @@ class Stepping:
             state=replaced(trial.state, to, here.state, of),
             old=replaced(trial.old, to, here.old, of),
             forces=replaced(trial.forces, to, here.forces, of),
+            rates=replaced(trial.rates, to, here.rates, of),
         )
         return b.index_put((to,), seen.s[of]), trial, (seen.event[of], seen.index[of])
 
@@ -390,8 +397,17 @@ class Stepping:
     # ------------------------------------------------------------------ points
 
     def _gather(self, index: torch.Tensor, way: _Interval) -> Places:
-        parts = [self._part(v, index) for v in (self.state, self.old, way.start, way.end)]
-        return Places(index, way.s[index], *parts)
+        return Places(
+            index,
+            way.s[index],
+            self._part(self.state, index),
+            self._part(self.old, index),
+            self._part(way.start, index),
+            self._part(way.end, index),
+            (way.t1 - way.t0)[index].double(),
+            self._part({n: self.outputs[n] for n in self.rates}, index),
+            self._part(self.rates, index),
+        )
 
     def _part(self, values: Mapping[str, TensorWrapper], index: torch.Tensor) -> Values:
         return dict(values) if len(index) == self.points else chosen(values, index)
@@ -458,5 +474,5 @@ class Stepping:
         self.watch.counts = found["counts"].clone()
 
 
-_TYPED = ("state", "old", "outputs", "anchored")
+_TYPED = ("state", "old", "outputs", "rates", "anchored")
 _PLAIN = ("time", "late", "size", "wary", "failed", "idle", "stopped")

@@ -121,7 +121,7 @@ def test_the_time_converges_at_the_order_of_the_integrator(native):
 
 @torch.no_grad()
 def test_output_rows_do_not_matter():
-    rules = Increments(tolerance=1e-6)
+    rules = Increments(tolerance=1e-5)
     found = []
     for rows in (2, 5, 34):
         events = (
@@ -133,8 +133,8 @@ def test_output_rows_do_not_matter():
         found.append({f.name: f.time for f in march.advance(rows).found})
         assert list(found[-1]) == ["b", "x < 0.5"]
     for name in found[0]:
-        assert max(f[name] for f in found) - min(f[name] for f in found) < 2e-4
-    assert found[0]["b"] == pytest.approx(-math.log(0.7) / 2, abs=1e-3)
+        assert max(f[name] for f in found) - min(f[name] for f in found) < 1e-3
+    assert found[0]["b"] == pytest.approx(-math.log(0.7) / 2, abs=3e-3)
 
 
 @torch.no_grad()

@@ -118,6 +118,29 @@ def test_an_estimate_alone_changes_nothing_but_the_halves():
     assert told.pieces[1:].eq(1).all() and (told.error[1:] > 1e-3).all()
 
 
+@torch.no_grad()
+@pytest.mark.parametrize("h", [1e-3, 0.1, 1.0])
+def test_the_estimate_of_one_increment(h):
+    """Of x' = -x: within a factor of three of the local error, and equal to it in the limit."""
+    history = decaying(1.0, rows=2, end=h)
+    block = marching(decay(k=1.0), history, increments=Increments(tolerance=math.inf)).advance(2)
+    true = float(block.outputs["x"].data[1]) - math.exp(-h)
+    ratio = true / float(block.error[1])  # relative to the largest x, which is 1
+    assert ratio == pytest.approx(1.0, rel=h) and 1 / 3 < ratio < 3
+
+
+@torch.no_grad()
+def test_flow_that_ends_within_an_increment_is_seen():
+    """A decay to 1 is all but over after a long row, in whole and in halves alike; the rate tells it."""
+    load = torch.tensor([0.0, 1.0, 1.0], dtype=F64)[:, None]
+    history = History(torch.tensor([0.0, 0.5, 1e6], dtype=F64), {"load": load})
+    march = marching(decay(k=1.0), history, increments=Increments(tolerance=1e-2))
+    march.advance(2)
+    way = float(march.rates["x"].data)
+    assert 0.5 < way < 1.0  # d/dt of 2 (t - 1 + exp(-t)) at 0.5 is 0.79
+    assert int(march.advance(3).pieces) > 10
+
+
 # ---------------------------------------------------------------------- failures
 
 
@@ -301,3 +324,30 @@ def test_blocks_of_rows_are_one_march():
     whole = marching(decay(), decaying(1.0, 2.0), increments=Increments(tolerance=1e-3)).advance(5)
     assert [len(p.time) for p in parts] == [2, 1, 2]
     assert torch.equal(torch.cat([p.outputs["x"].data for p in parts]), whole.outputs["x"].data)
+
+
+# ---------------------------------------------------------------------- hard increments
+
+
+@torch.no_grad()
+def test_hard_increments_recover():
+    """Perzyna's law with exponents from 5 to 20, and strains of percents at once."""
+    from pathlib import Path
+
+    from neml2 import load_input
+    from neml2.types import SR2
+
+    path = Path(__file__).parents[2] / "benchmarks/scenarios/perzyna/model.i"
+    model = load_input(path).get_driver("driver").driver.model
+    points = 16
+    model.set_parameter("return_map.surface.flow_rate.n", torch.linspace(5.0, 20.0, points, dtype=F64))
+    generator = torch.Generator().manual_seed(0)
+    strain = torch.randn(points, 6, dtype=F64, generator=generator)
+    strain[:, :3] -= 0.9 * strain[:, :3].mean(1, keepdim=True)
+    size = 10 ** torch.linspace(-2.3, -1.0, points, dtype=F64).flip(0)[:, None]
+    strain = strain / strain.norm(dim=1, keepdim=True) * size
+    history = History(times(2, 1.0), {"E": SR2(torch.stack([0 * strain, strain]))})
+    whole = marching(model, history).advance(2)
+    assert int((whole.status[1] != 0).sum()) >= 8
+    block = marching(model, history, increments=Increments()).advance(2)
+    assert not block.status[1].any() and block.pieces[1].max() > 3
