@@ -47,13 +47,22 @@ _LAZY = {  # loaded on first use: they bring in libraries that a script may not 
     "neml2.compiler.update": ("NativeUpdate",),
     "neml2.data": ("CrystalGeometry", "CubicCrystal", "cubic_symmetry_operators"),
     "neml2.drivers": (
+        "Event",
+        "HOLD",
         "History",
+        "Increments",
         "ModelUnitTest",
         "ModelUnitTestReport",
+        "Replay",
+        "Save",
+        "Segment",
         "TransientDriver",
         "TransientRegression",
         "Trajectory",
         "Verification",
+        "laboratory",
+        "open_run",
+        "open_runs",
     ),
     "neml2.es": (
         "AssembledMatrix",
@@ -65,6 +74,7 @@ _LAZY = {  # loaded on first use: they bring in libraries that a script may not 
         "SparseMatrix",
         "SparseVector",
     ),
+    "neml2.hit.resuming": ("resume",),
     "neml2.hit": ("InputError", "load_input", "load_model", "load_nonlinear_system", "load_string"),
     "neml2.models": (  # the only leaves that scripts written for NEML2 find at the top
         "CrystalPlasticityDeformationGradientPredictor",
@@ -109,13 +119,22 @@ if TYPE_CHECKING:
     from neml2.compiler.update import NativeUpdate
     from neml2.data import CrystalGeometry, CubicCrystal, cubic_symmetry_operators
     from neml2.drivers import (
+        HOLD,
+        Event,
         History,
+        Increments,
         ModelUnitTest,
         ModelUnitTestReport,
+        Replay,
+        Save,
+        Segment,
         Trajectory,
         TransientDriver,
         TransientRegression,
         Verification,
+        laboratory,
+        open_run,
+        open_runs,
     )
     from neml2.es import (
         AssembledMatrix,
@@ -128,6 +147,7 @@ if TYPE_CHECKING:
         SparseVector,
     )
     from neml2.hit import InputError, load_input, load_model, load_nonlinear_system, load_string
+    from neml2.hit.resuming import resume
     from neml2.predictors import ConstantExtrapolationPredictor, LinearExtrapolationPredictor
     from neml2.solvers.krylov import GMRES, BiCGStab
     from neml2.solvers.schur import SchurComplement
@@ -147,9 +167,12 @@ __all__ = [
     "DenseLU",
     "Dependency",
     "DependencyResolver",
+    "Event",
     "GMRES",
+    "HOLD",
     "History",
     "ImplicitUpdate",
+    "Increments",
     "Input",
     "InputError",
     "LinearExtrapolationPredictor",
@@ -172,11 +195,14 @@ __all__ = [
     "Quaternion",
     "R2",
     "REQUIRED",
+    "Replay",
     "RetCode",
     "SR2",
     "SSR4",
+    "Save",
     "Scalar",
     "SchurComplement",
+    "Segment",
     "Solution",
     "SparseMatrix",
     "SparseVector",
@@ -194,12 +220,16 @@ __all__ = [
     "allow_autograd",
     "allow_einsum",
     "cubic_symmetry_operators",
+    "laboratory",
     "load_input",
     "load_model",
     "load_nonlinear_system",
     "load_string",
+    "open_run",
+    "open_runs",
     "register",
     "register_neml2_object",
+    "resume",
     "setting",
 ]
 
