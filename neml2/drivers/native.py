@@ -10,6 +10,7 @@ import torch
 from neml2 import log
 from neml2.derivatives import expand_batch
 from neml2.drivers.aim import TARGET
+from neml2.drivers.control_samples import with_every_control
 from neml2.drivers.eager import EagerMarch
 from neml2.drivers.run import Run
 from neml2.drivers.trajectory import Trajectory
@@ -88,7 +89,10 @@ class NativeEngine:
         try:
             if run.loading.time.device.type == "cpu":
                 compiler()  # before the work of a kernel that nobody could build
-            kernel = Kernel(self.update, run.loading.forces, shapes)
+            forces = run.loading.forces
+            if run.aim is not None:  # one kernel is good for every control
+                forces = with_every_control(self.update.model, forces)
+            kernel = Kernel(self.update, forces, shapes)
             kernel.launcher("march", run.loading.time).build()
         except Unsupported as error:
             self.refused = key, str(error)
@@ -217,6 +221,7 @@ class NativeMarch:
             raise NotNative(str(error)) from None
         found = differentiated(self)
         if found is None:
+            self.row = steps - 1
             return EagerMarch(self.run).advance(last)
         self.outputs, self.status, self.iterations = found
         self.row = steps - 1

@@ -288,3 +288,15 @@ def test_a_failed_run_goes_on_another_way(engine, tmp_path):
     with torch.no_grad():
         whole = driver.run(history, on_failure="substep")
     same(found, whole)
+
+
+def test_gradients_of_a_native_run_of_which_a_point_fails():
+    load = torch.tensor([[0.0, 0.0], [0.1, 0.9], [0.2, 1.0]], dtype=torch.float64)
+    history = {"t": times(3), "load": load, "bad": torch.zeros_like(load)}
+    found = []
+    for engine in ENGINES:
+        model = snap()
+        TransientDriver(model, engine=engine).run(history, on_failure="substep")["x"].data.sum().backward()
+        found.append([p.grad for p in model.parameters() if p.grad is not None])
+    for native, eager in zip(*found, strict=True):
+        torch.testing.assert_close(native, eager)
