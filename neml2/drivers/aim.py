@@ -33,6 +33,15 @@ class Aim:
         self._strain_weight = control.strain_weight.expand(whole).reshape(shape)
         self._carry = control.carry.expand(whole).reshape(shape)
         self._target = from_disk(kind, control.target.expand(whole), 0).data
+        free = ((self._stress_weight == 0) & (self._strain_weight == 0)).nonzero()
+        if len(free):
+            label = (
+                control.labels[int(free[0][-1])] if len(kind.BASE_SHAPE) == 1 else str(free[0][-2:].tolist())
+            )
+            raise ValueError(
+                f"at step {int(free[0][0])} neither stress nor strain of component {label} is prescribed; give"
+                " stress_weight or strain_weight a value there"
+            )
         self.moving: list[bool] = (self._carry != 0).flatten(1).any(1).tolist()
         self.anchor: list[int] = control.anchor.tolist()
         self.anchors = {a for a, m in zip(self.anchor, self.moving, strict=True) if m}

@@ -113,8 +113,11 @@ class Trajectory:
 
     @property
     def succeeded(self) -> bool:
-        """Whether every point converged at every step."""
-        return not bool((self.status[1:] != Status.CONVERGED).any())
+        """Whether every point converged at every step of its history."""
+        good = torch.zeros_like(self.status, dtype=torch.bool)
+        for code in (Status.CONVERGED, Status.ENDED, Status.NOT_SOLVED):
+            good |= self.status == code
+        return bool(good.all())
 
     @property
     def failures(self) -> list[tuple[tuple[int, ...], int, Status]]:

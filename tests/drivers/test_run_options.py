@@ -300,3 +300,15 @@ def test_gradients_of_a_native_run_of_which_a_point_fails():
         found.append([p.grad for p in model.parameters() if p.grad is not None])
     for native, eager in zip(*found, strict=True):
         torch.testing.assert_close(native, eager)
+
+
+def test_a_component_without_any_condition_is_refused():
+    history = lab.monotonic(0.01, 0.01, rows=4)
+    control = history.control.map(lambda x: x.clone())
+    control.stress_weight[2, 3] = control.strain_weight[2, 3] = 0.0
+    with pytest.raises(ValueError, match="at step 2 neither stress nor strain of component yz is prescribed"):
+        TransientDriver(material()).run(history.replace(control=control))
+
+
+def test_ended_histories_have_succeeded():
+    assert TransientDriver(material()).run(padded()).succeeded
