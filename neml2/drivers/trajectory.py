@@ -235,7 +235,7 @@ class Trajectory:
         band
             The median, and areas that hold half and nine tenths of the points; ``False`` for lines.
         cycles
-            Numbers of the cycle of every row, ``(n,)``, or ``True`` to take or to count them: a colour for each.
+            Cycle numbers of the rows, ``(n,)``, or ``True`` to take or to count them: a colour for each.
         label, ax
             One text for all lines or one for each; axes to draw into, such as those of another trajectory.
         logx, logy
