@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from neml2.types import Scalar, pow
+from neml2.types import Scalar
 
 
 def beta(z1: Any, z2: Any) -> torch.Tensor:
@@ -69,12 +69,14 @@ class DeLaValleePoussinKernel(Kernel):
         return 0.5 * math.log(0.5) / torch.log(torch.cos(self.h / 2))
 
     def forward(self, x: Any) -> Any:
-        if not isinstance(x, Scalar):
-            return self.forward(Scalar(x)).data
-        kappa = self.kappa.to(x.dtype)
-        return Scalar(beta(1.5, 0.5) / beta(1.5, kappa + 0.5)).to(x.dtype) * pow(x, Scalar(2 * kappa))
+        if isinstance(x, Scalar):
+            return Scalar(self.forward(x.data), x.sub_batch_ndim)
+        kappa = self.kappa.to(x)
+        height = (beta(1.5, 0.5) / beta(1.5, kappa + 0.5)).to(x)
+        return height * torch.exp(
+            2 * kappa * torch.log(x + torch.finfo(x.dtype).tiny)
+        )  # 0 has a logarithm too
 
     def fibre(self, x: torch.Tensor) -> torch.Tensor:
         # along the fibre the cosine is x cos(psi/2), and the mean of cos^2k(psi/2) is B(k + 1/2, 1/2)/pi
-        kappa = self.kappa.to(x.dtype)
-        return self.forward(x) * (beta(kappa + 0.5, 0.5) / math.pi).to(x.dtype)
+        return self.forward(x) * (beta(self.kappa + 0.5, 0.5) / math.pi).to(x)

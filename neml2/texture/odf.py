@@ -13,7 +13,7 @@ from neml2.texture.kernels import Kernel
 from neml2.texture.quadrature import rotation_quadrature
 from neml2.types import MRP, Scalar, Vec, euler_rodrigues, rotate, to_quaternion
 
-_PAIRS = 4_000_000  # pairs of orientations that are worked on at once: 32 MB
+_PAIRS = 200_000  # pairs of orientations that are worked on at once: what a cache holds
 
 
 class ODF(torch.nn.Module):
@@ -90,8 +90,7 @@ class KDEODF(ODF):
         turned = rotate(Vec(pole), euler_rodrigues(self.X)).data  # (n, 3)
         means = []
         for part in _parts(directions, self.n):
-            cosine = (part[:, None, :] * turned).sum(-1)
-            half = torch.sqrt(torch.clamp((1 + cosine) / 2, 0.0, 1.0))
+            half = torch.sqrt(torch.clamp((1 + part @ turned.mT) / 2, 0.0, 1.0))
             means.append(self.kernel.fibre(half).mean(-1))
         return torch.cat(means)
 
