@@ -30,6 +30,7 @@ from neml2.errors import ConvergenceError
 from neml2.model import Model
 from neml2.registry import did_you_mean, listing
 from neml2.step import StateUpdate
+from neml2.types import R2
 
 if TYPE_CHECKING:
     from neml2.hit.settings import Settings
@@ -147,7 +148,14 @@ class TransientDriver:
         if aim.strain_only:
             whole = history.replace(prescribed={**history.prescribed, strain: aim.strains()}, control=None)
             return self._engine, whole.bind(self.update, self.time, self.settings), None
-        whole = history.replace(prescribed={**history.prescribed, **aim.prescribed()}, control=None)
+        target = control.target
+        # at rest a deformation gradient is the identity
+        unit = {strain: R2.identity(dtype=target.dtype, device=target.device)} if aim.kind is R2 else {}
+        whole = history.replace(
+            prescribed={**history.prescribed, **aim.prescribed()},
+            initial={**unit, **history.initial},
+            control=None,
+        )
         engine = self._controlled
         return engine, whole.bind(engine.update, self.time, self.settings), aim
 
