@@ -235,8 +235,8 @@ def _resume(args: argparse.Namespace) -> int:
     args.output = args.resume
 
     def run() -> Trajectory:
-        ways = {"on_failure": _ways(args.on_failure)} if args.on_failure else {}
-        return resume(args.resume, trust_input=args.trust_input, progress=_progress(args), **ways)
+        ways = _ways(args.on_failure)
+        return resume(args.resume, trust_input=args.trust_input, progress=_progress(args), on_failure=ways)
 
     return _finish(run, args)
 
@@ -301,7 +301,7 @@ def _names(text: str) -> list[str]:
 
 def _streams(output: str | None) -> bool:
     """Whether results grow in a file, rather than being written at the end."""
-    from neml2.drivers.files import SUFFIXES
+    from neml2.drivers.hdf5 import SUFFIXES
 
     return bool(output) and Path(output or "").suffix.lower() in SUFFIXES
 

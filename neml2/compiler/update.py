@@ -256,8 +256,8 @@ class NativeUpdate:
         if chosen is None:
             again = self.update(state, forces, old_forces, points=index if batch else None)
         else:
-            part = [take_all(values, batch, index) for values in (state, forces, old_forces)]
-            again = self.update(*part, points=chosen[1][index], batch=chosen[0])
+            some = [take_all(values, batch, index) for values in (state, forces, old_forces)]
+            again = self.update(some[0], some[1], some[2], points=chosen[1][index], batch=chosen[0])
         status, iterations = result.status.reshape(-1), result.iterations.reshape(-1)
         status[index] = again.status.expand(index.shape).to(status.dtype)
         iterations[index] = again.iterations.expand(index.shape)

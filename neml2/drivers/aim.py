@@ -9,7 +9,7 @@ import torch
 
 from neml2.drivers.control import Control
 from neml2.drivers.layout import from_disk
-from neml2.types import TensorWrapper, r2_from_sr2
+from neml2.types import SR2, TensorWrapper, r2_from_sr2
 
 Values = dict[str, TensorWrapper]
 STRESS_WEIGHT, STRAIN_WEIGHT, TARGET = "control_stress_weight", "control_strain_weight", "control_target"
@@ -35,11 +35,10 @@ class Aim:
         self._target = from_disk(kind, control.target.expand(whole), 0).data
         free = ((self._stress_weight == 0) & (self._strain_weight == 0)).nonzero()
         if len(free):
-            label = (
-                control.labels[int(free[0][-1])] if len(kind.BASE_SHAPE) == 1 else str(free[0][-2:].tolist())
-            )
+            row, *_, component = free[0].tolist()
+            label = control.labels[component if kind is SR2 else 3 * int(free[0][-2]) + component]
             raise ValueError(
-                f"at step {int(free[0][0])} neither stress nor strain of component {label} is prescribed; give"
+                f"at step {row} neither stress nor strain of component {label} is prescribed; give"
                 " stress_weight or strain_weight a value there"
             )
         self.moving: list[bool] = (self._carry != 0).flatten(1).any(1).tolist()

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 import torch
 
+from neml2.drivers.derived import QUANTITIES
 from neml2.drivers.layout import mandel_factors
 from neml2.errors import MissingVariable
 from neml2.registry import did_you_mean, listing
-from neml2.types import SR2, TensorWrapper
+from neml2.types import TensorWrapper
 
 Values = Mapping[str, TensorWrapper]
 
@@ -209,7 +210,7 @@ _SITES: dict[str, Callable[..., torch.Tensor]] = {
     "mean": torch.mean,
     "sum": torch.sum,
 }
-_TENSORS = ("von_mises", "norm", "trace")
+_TENSORS = [n for n, q in QUANTITIES.items() if q.arguments == 1 and n != "principal"]
 _SO_FAR = {"peak": "+", "trough": "-"}
 _FUNCTIONS = [*_EACH, *_SITES, *_TENSORS, *_SO_FAR]
 
@@ -302,7 +303,7 @@ class _Reader:
             variable = self._name(node.args[0])
             if variable is None:
                 raise self.refuse(node, f"{name} takes the name of a tensor")
-            return lambda view: _invariant(name, view[variable])
+            return lambda view: _derived(variable, view[variable], name)
         arguments = [self._number(a) for a in node.args]
         if name in _SO_FAR:
             key = _SO_FAR[name] + ast.unparse(node.args[0])
@@ -335,15 +336,10 @@ def _size(data: torch.Tensor, base: int) -> torch.Tensor:
     return (flat * flat).sum(-1).sqrt()
 
 
-def _invariant(name: str, value: TensorWrapper) -> torch.Tensor:
-    """The norm; of a symmetric tensor also the trace, and von Mises' invariant, sqrt(3/2 dev A : dev A)."""
-    data = value.data
-    if name == "norm":
-        return _size(data, value.BASE_NDIM)
-    if not isinstance(value, SR2):
-        raise ValueError(f"{name} is of symmetric tensors, and this is a {type(value).__name__}; use norm")
-    trace = data[..., 0] + data[..., 1] + data[..., 2]
-    if name == "trace":
-        return trace
-    normal = data[..., :3] - trace.unsqueeze(-1) / 3
-    return _size(torch.cat([normal, data[..., 3:]], -1), 1) * 1.5**0.5
+def _derived(text: str, value: TensorWrapper, name: str) -> torch.Tensor:
+    """A derived quantity; :class:`ValueError` for a tensor that has none."""
+    quantity = QUANTITIES[name]
+    if type(value) not in quantity.kinds:
+        kinds = listing(k.__name__ for k in quantity.kinds)
+        raise ValueError(f"{name} is of tensors of type {kinds}, and '{text}' is a {type(value).__name__}")
+    return quantity.function(value).data

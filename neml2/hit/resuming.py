@@ -55,7 +55,7 @@ def _driver(text: str, sections: Any, who: str, trust_input: bool) -> TransientD
     file = load_string(text, trust_input=trust_input)
     name = sections.get("driver", "").rpartition("/")[2]
     if name and file.has("Drivers", name):
-        return file.get_driver(name).driver  # type: ignore[no-any-return]
+        return file.get_driver(name).driver
     return TransientDriver(
         file.get_model(sections["model"].rpartition("/")[2]), settings=file.settings, input_text=text
     )

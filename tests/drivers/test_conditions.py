@@ -93,7 +93,7 @@ def test_what_is_no_condition(text, message):
         ("stress.zx", "has no component 'zx'; did you mean 'xz'"),
         ("d.xx", "is a Scalar and has no component 'xx'"),
         ("stress", "is a SR2; say which component, such as 'stress.xx'"),
-        ("von_mises(u)", "von_mises is of symmetric tensors, and this is a Vec"),
+        ("von_mises(u)", "von_mises is of tensors of type SR2, and .u. is a Vec"),
         ("von_mises(v)", "no variable 'v'"),
         ("cycle", "does not number its cycles"),
     ],
