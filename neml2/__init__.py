@@ -110,6 +110,8 @@ _SUBMODULES = (
     "log",
     "models",
     "ops",
+    "pyzag",
+    "recurrent",
     "solvers",
     "texture",
     "types",

@@ -15,7 +15,7 @@ from neml2.drivers.history import History
 from neml2.drivers.increments import Increments
 from neml2.drivers.isochrones import isochronous_curves
 from neml2.drivers.native import NotNative
-from neml2.drivers.open_run import open_run, open_runs
+from neml2.drivers.opening import open_run, open_runs
 from neml2.drivers.replay import Replay
 from neml2.drivers.saving import Save
 from neml2.drivers.segments import HOLD, Along, FollowUp, Segment, Stretch, logarithmic

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import xarray
 
-from neml2.drivers.open_run import open_run, open_runs
+from neml2.drivers.opening import open_run, open_runs
 from tests.drivers.blocks import append, cut, new_writer, whole
 
 
