@@ -1,4 +1,6 @@
-"""Histories as recurrences, solved and differentiated by pyzag.
+"""Histories as recurrences: fits of parameters to tests, and the solvers of pyzag.
+
+:func:`calibrate` fits a model to tests, each an :class:`Experiment`, and returns a :class:`FitResult`.
 
 :class:`PyzagModel` is the residual of a history, :class:`HistorySolver` solves it, :func:`solve_adjoint`
 gives exact gradients of its parameters, initial state and forces. They need pyzag: ``pip install
@@ -13,16 +15,39 @@ from typing import TYPE_CHECKING, Any
 from neml2.registry import did_you_mean
 
 if TYPE_CHECKING:
+    from neml2.recurrent.calibration import calibrate
     from neml2.recurrent.checks import GradientError
+    from neml2.recurrent.course import Evaluation
+    from neml2.recurrent.experiment import Experiment
+    from neml2.recurrent.fit_result import FitResult
     from neml2.recurrent.pyzag_model import PyzagModel
     from neml2.recurrent.pyzag_solver import HistorySolver, solve, solve_adjoint
+    from neml2.recurrent.transforms import Free, Prior
 
-__all__ = ["GradientError", "HistorySolver", "PyzagModel", "solve", "solve_adjoint"]
+__all__ = [
+    "Evaluation",
+    "Experiment",
+    "FitResult",
+    "Free",
+    "GradientError",
+    "HistorySolver",
+    "Prior",
+    "PyzagModel",
+    "calibrate",
+    "solve",
+    "solve_adjoint",
+]
 
 _HOME = {
+    "Evaluation": "neml2.recurrent.course",
+    "Experiment": "neml2.recurrent.experiment",
+    "FitResult": "neml2.recurrent.fit_result",
+    "Free": "neml2.recurrent.transforms",
     "GradientError": "neml2.recurrent.checks",
     "HistorySolver": "neml2.recurrent.pyzag_solver",
+    "Prior": "neml2.recurrent.transforms",
     "PyzagModel": "neml2.recurrent.pyzag_model",
+    "calibrate": "neml2.recurrent.calibration",
     "solve": "neml2.recurrent.pyzag_solver",
     "solve_adjoint": "neml2.recurrent.pyzag_solver",
 }
