@@ -15,6 +15,7 @@ from neml2.compiler.emit import Program, forces, march, recorded, states
 from neml2.compiler.launch import Launcher, flat
 from neml2.compiler.lower import Step, Unsupported, lower
 from neml2.compiler.sample import sample_points
+from neml2.compiler.sensitivity import sensitivity
 from neml2.compiler.tangent import tangent
 from neml2.composed import ComposedModel
 from neml2.implicit import ImplicitUpdate
@@ -27,6 +28,7 @@ from neml2.types import TensorWrapper
 Values = Mapping[str, TensorWrapper]
 Tensors = dict[str, torch.Tensor]
 _MAKERS = {"march": march, "adjoint": march_adjoint}
+_MAKERS_BY = {"tangent": tangent, "sensitivity": sensitivity}
 
 
 class Kernel:
@@ -100,8 +102,8 @@ class Kernel:
     ) -> Launcher:
         """The kernel ``kind`` for the dtype and device of ``like``, compiled when it is first called.
 
-        It is ``"march"``, ``"adjoint"`` or ``"tangent"``, by the prescribed variables ``by``. With ``strict``
-        linear systems are not condensed but solved with row pivoting.
+        It is ``"march"``, ``"adjoint"``, or ``"tangent"`` or ``"sensitivity"`` by the prescribed variables
+        ``by``. With ``strict`` linear systems are not condensed but solved with row pivoting.
         """
         key = kind, by, strict
         if key not in self._programs:
@@ -111,7 +113,9 @@ class Kernel:
                 else self.eliminations
             )
             self._programs[key] = (
-                tangent(self.step, chosen, by) if kind == "tangent" else _MAKERS[kind](self.step, chosen)
+                _MAKERS_BY[kind](self.step, chosen, by)
+                if kind in _MAKERS_BY
+                else _MAKERS[kind](self.step, chosen)
             )
         where = *key, like.dtype, str(like.device)
         if where not in self._launchers:

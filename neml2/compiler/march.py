@@ -1,13 +1,15 @@
-"""Whole histories: calls of the kernels ``march`` and ``adjoint``, and the autograd function around them."""
+"""Whole histories: calls of the kernels of a march, and the autograd function around two of them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 
 from neml2.compiler.kernel import Kernel, Tensors
 from neml2.compiler.launch import view
+from neml2.compiler.sensitivity import COLUMNS
 
 Marks = tuple[torch.Tensor, torch.Tensor]
 
@@ -176,6 +178,79 @@ def run_tangent(
         for n, d in again.items():
             found[n].index_copy_(1, index, d)
     return found
+
+
+def run_sensitivity(
+    kernel: Kernel,
+    given: Tensors,
+    tape: Tensors,
+    first: int,
+    points: int,
+    wanted: Sequence[str],
+    outputs: Sequence[str] | None = None,
+    along: Tensors | None = None,
+    begin: Tensors | None = None,
+    strict: bool = False,
+) -> tuple[Tensors, Tensors]:
+    """Derivatives of ``outputs`` (``None``: all) at steps ``first`` and later by the parameters ``wanted``.
+
+    A column is a component of a parameter, in the order of ``wanted``. The first result has ``(steps, points,
+    size, columns)`` by output, zero before ``first``. The second has the derivatives of the last state,
+    ``(points, columns, size)``, named ``begin*`` by lag as ``begin`` takes those of the first, zero where
+    they are missing. ``along`` says how prescribed values change, ``(steps, points, columns, size)`` by name.
+    Points where the pivots that were chosen ahead are no good are done again with row pivoting.
+    """
+    like, along, begin = kernel.like(given), along or {}, begin or {}
+    steps = next(iter(tape.values())).shape[0]
+    sizes = {n: t.nodes.size for n, t in kernel.step.outputs.items()}
+    seed = _seeds(kernel, wanted, like)
+    columns = len(seed)
+    made = {n: like.new_empty(steps, points, columns, sizes[n]) for n in outputs or sizes}
+    for t in made.values():
+        t[:first] = 0.0
+    end = {
+        f"end{lag}_{n}": like.new_empty(points, columns, sizes[n], dtype=torch.float64)
+        for n, depth in kernel.states
+        for lag in range(1, depth + 1)
+    }
+    kept = {f"along_{n}": t for n, t in along.items()} | {f"d_{n}": t for n, t in made.items()} | begin | end
+    launcher = kernel.launcher("sensitivity", like, tuple(along), strict)
+    untrusted = torch.zeros(points, dtype=torch.int8, device=like.device)
+    for few in torch.arange(columns).split(COLUMNS):
+        part = slice(int(few[0]), int(few[-1]) + 1)
+        mark = torch.zeros_like(untrusted)
+        arguments: dict[str, object] = {n: view(t) for n, t in given.items()}
+        arguments |= {f"tape_{n}": view(t) for n, t in tape.items()}
+        arguments |= {n: view(t[..., part, :].flatten(-2)) for n, t in kept.items()}
+        arguments |= {"points": points, "first": first, "last": steps, "base": 0, "untrusted": mark}
+        launcher.run(arguments | {"columns": len(few), "seed": view(seed[part])})
+        untrusted |= mark
+    if not strict and bool(untrusted.any()):
+        index = untrusted.nonzero().squeeze(-1)
+        few_given, few_tape = chosen(given, index), chosen(tape, index)
+        few_along, few_begin = ({n: t[..., index, :, :] for n, t in d.items()} for d in (along, begin))
+        d, last = run_sensitivity(
+            kernel, few_given, few_tape, first, len(index), wanted, outputs, few_along, few_begin, strict=True
+        )
+        for n, t in d.items():
+            made[n][:, index] = t.transpose(-1, -2)
+        for n, t in last.items():
+            end[f"end{n[5:]}"][index] = t
+    found = {n: t.transpose(-1, -2) for n, t in made.items()}
+    return found, {f"begin{n[3:]}": t for n, t in end.items()}
+
+
+def _seeds(kernel: Kernel, wanted: Sequence[str], like: torch.Tensor) -> torch.Tensor:
+    """Which component of all parameters changes in which column, ``(columns, 1, components)``."""
+    sizes = {n: t.nodes.size for n, t in kernel.step.parameters.items()}
+    starts, position = {}, 0
+    for n, size in sizes.items():
+        starts[n] = position
+        position += size
+    places = [starts[n] + c for n in wanted for c in range(sizes[n])]
+    seed = like.new_zeros(len(places), 1, position)
+    seed[range(len(places)), 0, places] = 1.0
+    return seed
 
 
 def chosen(tensors: Tensors, index: torch.Tensor) -> Tensors:
