@@ -12,6 +12,7 @@ from neml2.derivatives import expand_batch
 from neml2.drivers.aim import TARGET
 from neml2.drivers.control_samples import with_every_control
 from neml2.drivers.eager import EagerMarch
+from neml2.drivers.pages import empty
 from neml2.drivers.run import Run
 from neml2.drivers.trajectory import Trajectory
 from neml2.errors import ConvergenceError
@@ -188,9 +189,9 @@ class NativeMarch:
         kept = {n: t[keep] for n, t in self.outputs.items()}
         marks = self.status[keep], self.iterations[keep]
         shape, device = (rows, self.points), self.like.device
-        self.outputs = {
-            n: self.like.new_empty(*shape, s) for n, s in self.kernel.sizes.items() if n in self.starts
-        }
+        self.outputs = empty(
+            {n: (*shape, s) for n, s in self.kernel.sizes.items() if n in self.starts}, self.like
+        )
         self.status = torch.empty(shape, dtype=torch.int8, device=device)
         self.iterations = torch.empty(shape, dtype=torch.int32, device=device)
         for n, t in kept.items():
