@@ -1,4 +1,4 @@
-"""Elasticity, plasticity and viscoplasticity of solids."""
+"""Elasticity, viscoelasticity, plasticity and viscoplasticity of solids; interfaces between solids."""
 
 from neml2.models.solid_mechanics import (
     annealing,
@@ -12,6 +12,7 @@ from neml2.models.solid_mechanics import (
     kocks_mecking,
     porous_plasticity,
     radial_return,
+    viscoelasticity,
     yield_functions,
 )
 
@@ -27,5 +28,6 @@ __all__ = [
     "kocks_mecking",
     "porous_plasticity",
     "radial_return",
+    "viscoelasticity",
     "yield_functions",
 ]
