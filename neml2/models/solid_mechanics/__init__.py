@@ -11,8 +11,10 @@ from neml2.models.solid_mechanics import (
     kinematic_hardening,
     kinematics,
     kocks_mecking,
+    mixed_mode,
     porous_plasticity,
     radial_return,
+    traction_separation,
     viscoelasticity,
     yield_functions,
 )
@@ -28,8 +30,10 @@ __all__ = [
     "kinematic_hardening",
     "kinematics",
     "kocks_mecking",
+    "mixed_mode",
     "porous_plasticity",
     "radial_return",
+    "traction_separation",
     "viscoelasticity",
     "yield_functions",
 ]
