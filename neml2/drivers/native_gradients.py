@@ -13,7 +13,7 @@ from neml2.solvers.status import Status
 
 if TYPE_CHECKING:
     from neml2.compiler.kernel import Tensors
-    from neml2.drivers.native import NativeMarch
+    from neml2.drivers.native_march import NativeMarch
 
 Found = tuple["Tensors", torch.Tensor, torch.Tensor]  # outputs, status, iterations: (rows, points, ...)
 

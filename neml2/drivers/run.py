@@ -32,6 +32,10 @@ COUNTS = {  # results of runs whose increments are chosen, besides those of the 
 _QUIET_SECONDS = 2.0  # runs shorter than this show no progress bar
 
 
+class NotNative(RuntimeError):
+    """A run that the compiled engine cannot make; the message says why."""
+
+
 class March(Protocol):
     """An engine at work: it advances all points, row by row.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import cached_property
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -16,7 +17,7 @@ from neml2.drivers.events import Event
 from neml2.drivers.files import check_place
 from neml2.drivers.history import History, is_a
 from neml2.drivers.increments import Increments
-from neml2.drivers.memory import Budget, as_bytes, budget, result_size
+from neml2.drivers.memory import Budget, Pace, as_bytes, budget, result_size
 from neml2.drivers.native import NativeEngine, NotNative
 from neml2.drivers.plan import Plan, as_events, check_parameters, read_history, record_history
 from neml2.drivers.run import March, Run
@@ -279,14 +280,14 @@ class TransientDriver:
 
     def _drive(self, run: Run, march: March, sink: Sink, progress: bool | None) -> Trajectory:
         """Take blocks of rows from the march to the sink."""
-        steps = len(run.loading)
+        steps, pace = len(run.loading), Pace(run.rows)
         with run.patience, run.showing(progress):
             try:
                 while march.row + 1 < steps and not march.finished:
-                    first = march.row + 1
-                    last = steps if run.rows is None else min(first + run.rows, steps)
-                    block = _advanced(march, last, sink)
+                    first, start = march.row + 1, perf_counter()
+                    block = _advanced(march, pace.last(first, steps), sink)
                     sink.take(block, first, march.checkpoint)
+                    pace.took(len(block), perf_counter() - start)
             except BaseException as error:
                 error.trajectory = sink.leave(f"{error}" or type(error).__name__)  # type: ignore[attr-defined]
                 raise
@@ -313,11 +314,14 @@ class TransientDriver:
 
     def _stepped(self, run: Run, history: History, plan: Plan, engine: NativeEngine | None = None) -> March:
         """Increments that points choose, and events; in a kernel with an ``engine``."""
+        increments = plan.increments
+        if increments is None and run.levels:
+            increments = Increments(smallest=2.0**-run.levels)
         stepping = Stepping(
             run.update,
             run.loading,
             None if engine is None else engine.stepper(run),
-            plan.increments,
+            increments,
             plan.events,
             stretches=history.segments,
             aim=run.aim,

@@ -345,14 +345,14 @@ def test_points_that_fail_in_turn(snapping):
 
 
 def test_failures_beyond_a_block_of_steps(snapping, monkeypatch):
-    monkeypatch.setattr("neml2.drivers.native._A_WHILE", 1)  # 16 steps a block
+    monkeypatch.setattr("neml2.drivers.native_march._A_WHILE", 1)  # 16 steps a block
     test_points_that_fail_in_turn(snapping)
 
 
 def test_an_interrupt_keeps_what_was_done(leaving, monkeypatch):
     from neml2.compiler import march
 
-    monkeypatch.setattr("neml2.drivers.native._A_WHILE", 1)
+    monkeypatch.setattr("neml2.drivers.native_march._A_WHILE", 1)
     blocks = []
 
     def interrupted(*args):
