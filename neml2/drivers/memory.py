@@ -1,4 +1,4 @@
-"""How much a run may hold: rows of a block, and points that the eager engine advances together."""
+"""How much a run may hold, and risk: rows of a block, and points that the eager engine advances together."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from neml2.step import StateUpdate
 
 _UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
 _BLOCK = 2**26  # bytes of results that are held where they need not all be
+_FIRST = 2  # rows of the first block: the initial state, and a step to see how long it takes
+_GROWTH = 4  # of a block over the one before: its rows may take longer
+_SECONDS = 5.0  # of work that are lost with a process that is killed
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,28 @@ class Budget:
 
     rows: int | None
     at_once: int | None
+
+
+class Pace:
+    """How many rows the next block gets: as many as take some seconds, and no more than ``most``.
+
+    What is not in a complete block is lost with a process that is killed, however small its results are.
+    Without ``most`` the block is the whole run. Results do not depend on where blocks end.
+    """
+
+    def __init__(self, most: int | None, seconds: float = _SECONDS) -> None:
+        self.most, self.seconds = most, seconds
+        self.rows: int | None = None if most is None else min(_FIRST, most)
+
+    def last(self, first: int, steps: int) -> int:
+        """The row after a block that starts at ``first``, in a run of ``steps`` rows."""
+        return steps if self.rows is None else min(first + self.rows, steps)
+
+    def took(self, rows: int, seconds: float) -> None:
+        """A block of so many rows took so long."""
+        if self.most is not None:
+            wanted = self.seconds * rows / max(seconds, 1e-9)
+            self.rows = max(int(min(wanted, _GROWTH * rows, self.most)), 1)
 
 
 def budget(update: StateUpdate, loading: Loading, limit: int | None, whole: bool) -> Budget:

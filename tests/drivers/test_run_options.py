@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 from pathlib import Path
 
@@ -23,6 +24,9 @@ from tests.drivers.materials import decay, snap, times
 
 ROOT = Path(__file__).parents[2]
 ENGINES = ("eager", "native")
+SCENARIOS = sorted(ROOT.glob("tests/scenarios/*/model.i"))
+NATIVE = ("gtn_minmap", "kocks_mecking_full", "radial_return_ri", "stress_control")  # seconds to build, each
+ROWS = 13  # of the scenarios' histories
 
 
 def chaboche():
@@ -127,6 +131,32 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(case, row, engine, tmp_path
     assert path.exists()
     assert not path.with_name("run.partial.h5").exists()
     same(found, whole)
+
+
+def beginning(path):
+    """The model of a scenario, the name of its time, and the first rows of its history."""
+    given = load_input(path).get_driver("driver")
+    bound = given.driver.bind(given.history)
+    series = {n: type(v)._new(v.data[:ROWS], v.sub_batch_ndim) for n, v in bound.forces.items()}
+    series.pop(given.driver.time, None)
+    return given.model, given.driver.time, History(bound.time[:ROWS], series, initial=bound.initial)
+
+
+@pytest.mark.parametrize(
+    ("path", "engine"),
+    [(p, e) for p in SCENARIOS for e in ENGINES if e == "eager" or p.parent.name in NATIVE],
+    ids=lambda x: x.parent.name if isinstance(x, Path) else x,
+)
+def test_a_scenario_goes_on_to_the_same_bits(path, engine, tmp_path, interrupted_at):
+    model, time, history = beginning(path)
+    row = random.Random(path.parent.name).randrange(1, ROWS - 1)
+    whole = TransientDriver(model, time, engine=engine).run(history, output=tmp_path / "whole.h5")
+    interrupted_at(row)
+    small = {"max_memory": "5 kB"} if engine == "native" else {}  # it ticks once a block
+    with pytest.raises(KeyboardInterrupt) as stop:
+        TransientDriver(model, time, engine=engine).run(history, output=tmp_path / "run.h5", **small)
+    assert row <= len(stop.value.trajectory) < ROWS
+    same(TransientDriver(model, time).resume(tmp_path / "run.h5"), whole)
 
 
 @pytest.mark.parametrize("case", CASES)
