@@ -113,12 +113,15 @@ def run_adjoint(
     points: int,
     wanted: list[str],
     strict: bool = False,
+    begin: Tensors | None = None,
 ) -> Tensors:
     """Gradients, of every point, for the arguments that are ``wanted``, by name.
 
-    Points where the pivots that were chosen ahead are no good are done again with row pivoting.
+    ``begin`` are cotangents of the state after the last step, named ``init*`` as that of a march, if later
+    steps have read it; the result has those of the state before the first step under the same names. Points
+    where the pivots that were chosen ahead are no good are done again with row pivoting.
     """
-    like = kernel.like(given)
+    like, begin = kernel.like(given), begin or {}
     steps = next(iter(tape.values())).shape[0]
     made: Tensors = {}
     for name, t in kernel.step.parameters.items():
@@ -133,6 +136,8 @@ def run_adjoint(
     arguments: dict[str, object] = {n: view(t) for n, t in {**given, **made}.items()}
     arguments |= {f"tape_{n}": view(t) for n, t in tape.items()}
     arguments |= {f"bar_{n}": view(t) for n, t in bars.items()}
+    for name, depth in kernel.states if begin else ():
+        arguments |= {f"begin{j}_{name}": view(begin[f"init{j + 1}_{name}"]) for j in range(depth)}
     arguments |= {"points": points, "first": first, "last": steps, "base": 0, "untrusted": untrusted}
     kernel.launcher("adjoint", like, strict=strict).run(arguments)
     found = {n: made[f"g{n}"] for n in wanted if f"g{n}" in made}
@@ -140,8 +145,8 @@ def run_adjoint(
         found |= {f"init{j + 1}_{name}": made[f"end{j}_{name}"] for j in range(depth)}
     if not strict and bool(untrusted.any()):
         index = untrusted.nonzero().squeeze(-1)
-        few = [chosen(part, index) for part in (given, tape, bars)]
-        again = run_adjoint(kernel, few[0], few[1], few[2], first, len(index), wanted, strict=True)
+        few = [chosen(part, index) for part in (given, tape, bars, begin)]
+        again = run_adjoint(kernel, few[0], few[1], few[2], first, len(index), wanted, True, few[3])
         for n, g in again.items():
             found[n].index_copy_(-2, index, g)
     return found

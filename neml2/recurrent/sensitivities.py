@@ -55,7 +55,7 @@ def sensitivities(
     with torch.no_grad():
         plan = Plan(driver.on_failure, driver.max_substeps, driver.time, driver.engine, None, ())
         engine, run = driver._prepared(given, plan, None, True)
-        found = _outputs(run.update.outputs, outputs)
+        found = known_outputs(run.update.outputs, outputs)
         if driver.engine != "eager":
             try:
                 made = natively(engine, run, given, list(dict.fromkeys(names.values())), found)
@@ -78,7 +78,8 @@ def _parameters(model: Model, wanted: str | Iterable[str] | None) -> dict[str, s
     return {n: known[id(model.get_parameter(n))] for n in names}
 
 
-def _outputs(known: Mapping[str, object], wanted: str | Iterable[str] | None) -> list[str]:
+def known_outputs(known: Mapping[str, object], wanted: str | Iterable[str] | None) -> list[str]:
+    """``wanted`` as a list, all that are known if nothing is said; refuses others."""
     if wanted is None:
         return list(known)
     names = [wanted] if isinstance(wanted, str) else list(wanted)
