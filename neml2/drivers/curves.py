@@ -82,9 +82,12 @@ def drawable(trajectory: Trajectory) -> list[str]:
 
 
 def rows_that_count(trajectory: Trajectory) -> np.ndarray:
-    """Where a point has a state of its own, booleans ``(rows, points)``: not after its end or its failure."""
+    """Where a point has a state to be drawn, booleans ``(rows, points)``: not after its end or its failure."""
     status = trajectory.status.detach().cpu().numpy().reshape(len(trajectory), -1)
-    return (status == Status.CONVERGED) | (status == Status.NOT_SOLVED)
+    own = (status == Status.CONVERGED) | (status == Status.NOT_SOLVED)
+    # a segment that ends early repeats its last row until the next one begins
+    goes_on = np.maximum.accumulate(own[::-1], axis=0)[::-1]
+    return own | ((status == Status.ENDED) & goes_on)
 
 
 def point_name(trajectory: Trajectory, i: int) -> str:

@@ -4,6 +4,7 @@ import torch
 
 from neml2.drivers.curves import curves, drawable, point_name, rows_that_count
 from neml2.errors import MissingVariable
+from neml2.solvers.status import Status
 from neml2.types import R2, SR2, Scalar
 from tests.drivers.trajectories import made, scalar, uniaxial
 
@@ -113,6 +114,12 @@ def test_nothing_counts_after_an_end_or_a_failure():
         [True, True, False, False],
         [True, True, True, False],
     ]
+
+
+def test_a_line_goes_on_after_a_segment_that_has_ended_early():
+    some = made(range(5), (1,), ended={(0,): 2}, x=scalar(np.zeros((5, 1))))
+    some.status[3] = Status.CONVERGED
+    assert rows_that_count(some).T.tolist() == [[True, True, True, True, False]]
 
 
 def test_points_by_their_place():
