@@ -82,7 +82,7 @@ def drawable(trajectory: Trajectory) -> list[str]:
 
 
 def rows_that_count(trajectory: Trajectory) -> np.ndarray:
-    """Where a point has a state to be drawn, booleans ``(rows, points)``: not after its end or its failure."""
+    """Which rows of a point are drawn, booleans ``(rows, points)``: not those after its end or failure."""
     status = trajectory.status.detach().cpu().numpy().reshape(len(trajectory), -1)
     own = (status == Status.CONVERGED) | (status == Status.NOT_SOLVED)
     # a segment that ends early repeats its last row until the next one begins
