@@ -18,6 +18,7 @@ from neml2.drivers.trajectory import Trajectory
 
 HERE = Path(__file__).parent.parent / "scenarios"
 NAMES = sorted(p.parent.name for p in HERE.glob("*/model.i"))
+SOLVED = [n for n in NAMES if "ImplicitUpdate" in (HERE / n / "model.i").read_text()]
 
 
 @dataclass

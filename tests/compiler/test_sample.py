@@ -7,11 +7,11 @@ import pytest
 
 from neml2.compiler.eliminate import linear_system
 from neml2.compiler.sample import dense, newton_steps, values_at
-from tests.compiler.scenarios import NAMES, put, scenario
+from tests.compiler.scenarios import SOLVED, put, scenario
 from tests.compiler.scenarios import dense as by_the_jacobian
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", SOLVED)
 def test_rehearsed_steps_converge(name: str) -> None:
     s = scenario(name)
     (region,) = s.step.regions
@@ -22,7 +22,7 @@ def test_rehearsed_steps_converge(name: str) -> None:
     assert np.linalg.norm(residual) <= 1e-6 * np.linalg.norm(start[np.isfinite(start)]) + 1e-9
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", SOLVED)
 def test_slopes_through_the_scalars_in_between_are_those_of_the_jacobian(name: str) -> None:
     s = scenario(name)
     (region,) = s.step.regions
