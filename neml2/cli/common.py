@@ -205,7 +205,20 @@ def check_file(file: InputFile) -> None:
 
 def split_overrides(words: Sequence[str]) -> tuple[list[str], list[str]]:
     """Names and overrides: what has a ``=`` in it is HIT text."""
-    return [w for w in words if "=" not in w], [w for w in words if "=" in w]
+    return [w for w in words if "=" not in w], [_whole(w) for w in words if "=" in w]
+
+
+def quoted(value: str) -> str:
+    """The value of an option as HIT text: a shell has taken the quotes off those of several words."""
+    if not any(c.isspace() for c in value) or value[0] in "'\"":
+        return value
+    return f'"{value}"' if "'" in value else f"'{value}'"
+
+
+def _whole(override: str) -> str:
+    """``a/b:=1 2`` with quotes; text with several ``=`` is left as it is."""
+    path, _, value = override.partition("=")
+    return override if "=" in value else f"{path}={quoted(value)}"
 
 
 def plural(count: int, noun: str) -> str:

@@ -27,6 +27,7 @@ from neml2.cli.common import (
     load_extensions,
     open_input,
     plural,
+    quoted,
     say,
     split_overrides,
 )
@@ -134,7 +135,7 @@ def _override(parser: Parser, text: str) -> str:
     path, equals, value = text.partition("=")
     if not equals or "/" not in path:
         parser.error(f"--set {text}: write Section/block/option=value")
-    return f"{path.removesuffix(':')}:={value}"
+    return f"{path.removesuffix(':')}:={quoted(value)}"
 
 
 # -------------------------------------------------------------------- before the run
@@ -275,10 +276,10 @@ def _finish(run: Callable[[], Trajectory], args: argparse.Namespace, save_as: An
         return _keep_part(error, args, FAILED)
     except KeyboardInterrupt as stop:
         return _keep_part(stop, args, say(str(stop) or "interrupted", exit_code_of_stop(stop)))
+    except (FileNotFoundError, FileExistsError, BlockingIOError, ValueError) as error:  # nothing was run
+        raise Failure(_in_our_words(str(error))) from None
     except OSError as error:
         raise Failure(str(error), FAILED) from None
-    except ValueError as error:
-        raise Failure(str(error)) from None
     kept = _keep(trajectory, args)
     if save_as:
         kept.insert(0, _place("results", save_as))
@@ -389,10 +390,22 @@ def _place(what: str, path: str | os.PathLike[str]) -> str:
     return f"{what} in {os.fspath(path)}"
 
 
+_WORDS = (  # of Python, and what they are here
+    (r"\('substep', 'freeze'\)", "--on-failure substep,freeze"),
+    (r"on_failure='(\w+)'", r"--on-failure \1"),
+    (r"\bresume\('([^']*)'\)", r"neml2-run --resume \1"),
+    (r"\boverwrite=True", "--overwrite"),
+    (r"\boutput='([^']*)'", r"-o \1"),
+    (r"\bsave=\.\.\.", "--save"),
+    (r"\bmax_memory\b", "--max-memory"),
+)
+
+
 def _in_our_words(message: str) -> str:
     """Keywords of Python as the options that they are here."""
-    message = message.replace("('substep', 'freeze')", "--on-failure substep,freeze")
-    return re.sub(r"on_failure='(\w+)'", r"--on-failure \1", message)
+    for python, ours in _WORDS:
+        message = re.sub(python, ours, message)
+    return message
 
 
 def _comparison(file: InputFile, name: str, driver: Any, args: argparse.Namespace) -> int:

@@ -31,16 +31,17 @@ class Patience:
                     self._before[number] = signal.signal(number, self._note)
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         for number, before in self._before.items():
             signal.signal(number, before)
-        if self.number is not None:  # it came after the last step
+        stopping = kind is not None and issubclass(kind, KeyboardInterrupt | SystemExit)
+        if not stopping:  # a signal after the last step; the exception of an earlier one stands
             self.check()
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        if self.number is not None:
+        first, self.number = self.number is None, number
+        if not first:
             self._act(number, frame)
-        self.number = number
 
     def check(self) -> None:
         """Let a signal that has come take effect: by default, raise :class:`KeyboardInterrupt`."""

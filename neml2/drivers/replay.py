@@ -52,10 +52,10 @@ class Replay:
     time: float
     message: str
     model: str  # its name in the input text
-    state: Values
-    forces: Values
-    old_forces: Values
-    parameters: Mapping[str, torch.Tensor]
+    state: Values = field(repr=False)
+    forces: Values = field(repr=False)
+    old_forces: Values = field(repr=False)
+    parameters: Mapping[str, torch.Tensor] = field(repr=False)
     levels: int = 0
     control: tuple[str, str] | None = None
     solvers: str = ""

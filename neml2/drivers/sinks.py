@@ -11,6 +11,8 @@ from neml2.drivers.saving import Save
 from neml2.drivers.trajectory import Trajectory, concatenate
 from neml2.drivers.writer import Writer
 
+_REASONS = {"KeyboardInterrupt": "interrupted", "143": "terminated"}  # of exceptions that say no more
+
 Checkpoint = Callable[[], Mapping[str, torch.Tensor]]
 
 
@@ -74,6 +76,6 @@ class File:
 
     def leave(self, reason: str) -> Trajectory | None:
         """See :class:`Sink`."""
-        self.writer.leave(reason)
+        self.writer.leave(_REASONS.get(reason, reason))
         begun = self.writer.rows is not None
         return Trajectory.from_hdf5(self.writer.partial, lazy=True) if begun else None

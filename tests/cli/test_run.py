@@ -213,8 +213,11 @@ def test_a_signal_completes_the_step_and_the_run_goes_on(folder, capsys, stopped
     ]
     assert signal.getsignal(number) is before
     assert len(Trajectory.from_hdf5("part.partial.h5")) == 4
-    assert run.main([GOOD, "-o", "part.h5"]) == 1
-    assert "part.partial.h5 holds 4 of 6 steps of an interrupted run" in capsys.readouterr().err
+    assert run.main([GOOD, "-o", "part.h5"]) == 2
+    assert capsys.readouterr().err == (
+        f"part.partial.h5 holds 4 of 6 steps of an interrupted run ({word});"
+        " neml2-run --resume part.h5 goes on with it, --overwrite starts anew\n"
+    )
     assert run.main(["--resume", "part.h5"]) == 0
     assert capsys.readouterr().out.splitlines()[-1] == "results in part.h5"
     assert run.main([GOOD, "-o", "whole.h5", "--quiet"]) == 0
@@ -222,11 +225,16 @@ def test_a_signal_completes_the_step_and_the_run_goes_on(folder, capsys, stopped
     assert all(torch.equal(a[n].data.nan_to_num(), b[n].data.nan_to_num()) for n in b.names)
     assert run.main(["--resume", "part.h5"]) == 2
     assert "part.h5 is complete; there is nothing to resume" in capsys.readouterr().err
+    assert run.main(["--resume", "other.h5"]) == 2
+    assert "there is neither other.partial.h5 nor other.h5" in capsys.readouterr().err
 
 
 def test_set_is_an_override(folder, capsys):
     assert run.main([GOOD, "--set", "Solvers/newton/max_its=1"]) == 1
     assert "after 1 iterations" in capsys.readouterr().err
+    several = "Models/elasticity/coefficients=2e5 0.3"  # a shell has taken the quotes off
+    assert run.main([GOOD, "--set", several, "--quiet"]) == 0
+    assert run.main([GOOD, several.replace("=", ":="), "--quiet"]) == 0
     assert run.main([GOOD, "--set", "max_its"]) == 2
     assert "--set max_its: write Section/block/option=value" in capsys.readouterr().err
 
