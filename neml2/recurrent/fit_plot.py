@@ -1,15 +1,15 @@
-"""Pictures of a fit: measured points and the model's lines, a panel for every response."""
+"""Pictures of a fit: measured points and the model's lines, a panel for every test and response."""
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from neml2.drivers.control import Control
+from neml2.drivers.conjugates import chosen_strain
 from neml2.drivers.curves import curves
-from neml2.drivers.drawing import PALETTE, legend, new_axes
+from neml2.drivers.drawing import PALETTE, dress, legend
 from neml2.drivers.trajectory import Trajectory
 
 if TYPE_CHECKING:
@@ -19,25 +19,41 @@ if TYPE_CHECKING:
     from neml2.recurrent.experiment import Experiment
     from neml2.recurrent.fit_result import FitResult
 
-_MANY = 250  # points, from which on they are drawn small
+_FEW = 6  # tests that have a panel each; more are drawn over one another
+_MANY = 150  # points, from which on they are drawn small
 
 
 def plot(result: FitResult, path: str | os.PathLike[str] | None, x: str | None) -> Figure:
     """See :meth:`FitResult.plot`."""
+    from matplotlib.figure import Figure  # without pyplot: no display is needed and nothing is left open
+
     misfit = result.misfit
     names = list(dict.fromkeys(c.quantity.text for g in misfit.groups for c in g.compared))
-    figure, panels = new_axes(shown=False, size=(4.6, 3.2 * len(names)), panels=len(names))
-    predictions, points = result.predictions, misfit.compared_points(result.u)
-    for axes, name in zip(panels, names):
-        over = x or _across(result)
-        for k, (test, trajectory) in enumerate(predictions.items()):
+    tests = list(result.predictions)
+    alone = len(tests) <= _FEW
+    columns = len(tests) if alone else 1
+    size = (max(4.2, 2.9 * columns), 2.8 * len(names) + 0.2)
+    figure = Figure(figsize=size, dpi=200, layout="constrained")
+    panels = figure.subplots(len(names), columns, squeeze=False, sharey="row")
+    points = misfit.compared_points(result.u)
+    for axes in panels.flat:
+        dress(axes, small=alone and columns > 1)
+    for k, (test, trajectory) in enumerate(result.predictions.items()):
+        over = x or _across(result, misfit.experiments[k])
+        for row, name in enumerate(names):
+            axes = panels[row, k if alone else 0]
             own = (points["response"] == name) & (points["test"] == test)
-            if own.any():
-                _draw(axes, trajectory, over, name, test, PALETTE[k % len(PALETTE)], points, own)
-        first = next(iter(predictions.values()))
-        axes.set_xlabel(curves(first, over).label, fontsize=9)
-        axes.set_ylabel(curves(first, name).label, fontsize=9)
-        legend(axes)
+            if not own.any():
+                axes.set_axis_off()
+                continue
+            label = "" if alone and len(tests) > 1 else test
+            _draw(axes, trajectory, over, name, label, PALETTE[0 if alone else k % len(PALETTE)], points, own)
+            axes.set_xlabel(curves(trajectory, over).label, fontsize=9)
+            if k == 0:
+                axes.set_ylabel(curves(trajectory, name).label, fontsize=9)
+            if alone and row == 0:
+                axes.set_title(test if len(tests) > 1 else "", fontsize=9)
+    legend(panels[0, -1])
     if path is not None:
         figure.savefig(path)
     return figure
@@ -48,36 +64,27 @@ def _draw(
     trajectory: Trajectory,
     over: str,
     name: str,
-    test: str,
+    label: str,
     color: str,
     points: dict[str, np.ndarray],
     own: np.ndarray,
 ) -> None:
-    time = curves(trajectory, "time").values[:, 0, 0]
-    across, up = (curves(trajectory, n).values[:, 0, 0] for n in (over, name))
-    axes.plot(across, up, color=color, lw=1.0, label=test)
+    """The model as a line, and the measurements as circles where they were made."""
+    time, across, up = (curves(trajectory, n).values[:, 0, 0] for n in ("time", over, name))
     at = points["time"][own]
     places = at if over == "time" else np.interp(at, time, across)
-    size = 1.4 if own.sum() > _MANY else 2.2
-    axes.plot(places, points["measured"][own], "o", color=color, ms=size, mew=0, alpha=0.55)
+    size = 2.0 if own.sum() > _MANY else 3.0
+    style: dict[str, Any] = {"ms": size, "mew": 0.6, "mfc": "none", "mec": "0.35", "zorder": 2.5}
+    axes.plot(places, points["measured"][own], "o", label=f"{label} measured".strip(), **style)
+    axes.plot(across, up, color=color, lw=1.1, label=f"{label} fitted".strip())
 
 
-def _across(result: FitResult) -> str:
-    """The one component of strain that all tests move, under the model's own name, or the time."""
-    misfit = result.misfit
-    moved = {_moved(e) for e in misfit.experiments}
-    if len(moved) != 1 or (component := moved.pop()) is None:
-        return "time"
-    from neml2.drivers.conjugates import chosen_strain
-
-    return f"{chosen_strain(misfit.driver.model, misfit.driver.strain)}.{component}"
-
-
-def _moved(experiment: Experiment) -> str | None:
-    control: Control | None = experiment.history.control
+def _across(result: FitResult, experiment: Experiment) -> str:
+    """The one component of strain that the test moves, under the model's own name, or the time."""
+    driver, control = result.misfit.driver, experiment.history.control
     if control is None:
-        return None
-    weighs = (control.strain_weight != 0).flatten(0, -2).any(0)
+        return "time"
+    strained = (control.strain_weight != 0).flatten(0, -2).any(0)
     moves = ((control.target != 0) | (control.carry != 0)).flatten(0, -2).any(0)
-    found = [label for label, w, m in zip(control.labels, weighs.tolist(), moves.tolist()) if w and m]
-    return found[0] if len(found) == 1 else None
+    found = [n for n, both in zip(control.labels, (strained & moves).tolist()) if both]
+    return f"{chosen_strain(driver.model, driver.strain)}.{found[0]}" if len(found) == 1 else "time"

@@ -11,17 +11,18 @@ import numpy as np
 import torch
 
 from neml2 import log
+from neml2.drivers.conjugates import chosen_strain
 from neml2.drivers.history import History
-from neml2.drivers.native import NotNative
+from neml2.drivers.run import NotNative
 from neml2.drivers.trajectory import Trajectory
 from neml2.drivers.transient import TransientDriver
-from neml2.lags import split
 from neml2.model import Model
 from neml2.recurrent.checks import GradientError
 from neml2.recurrent.experiment import Experiment, Response
 from neml2.recurrent.predictions import Compared, compared, quantity
 from neml2.recurrent.transforms import Space
 from neml2.registry import listing
+from neml2.types import TensorWrapper
 
 
 class Failed(Exception):
@@ -53,7 +54,7 @@ class Misfit:
         self.experiments = _several(experiments)
         driver = model if isinstance(model, TransientDriver) else TransientDriver(model)
         self.driver = copy.deepcopy(driver)
-        self.ways = (*(w for w in driver.on_failure if w == "substep"), "freeze")
+        self.driver.on_failure = (*(w for w in driver.on_failure if w == "substep"), "freeze")
         self.space = Space(self.driver.model, parameters)
         free = set(self.space.paths.values())
         for path, p in self.driver.model.named_parameters():
@@ -127,7 +128,8 @@ class Misfit:
         from neml2.recurrent.jacobian import slopes
 
         self._set(u)
-        found = torch.cat([slopes(self, group) for group in self.groups]).numpy()
+        parts = [slopes(self.driver, g.history, g.compared, self.space) for g in self.groups]
+        found = torch.cat(parts).numpy()
         for i, label in enumerate(self.space.labels):
             _expect_finite(float(found[:, i].sum()), label)
         prior = self.space.prior_residuals(u)[1]
@@ -189,11 +191,11 @@ class Misfit:
         if driver.engine == "auto":
             try:
                 driver.engine = "native"
-                return driver.run(history, self.ways, progress=False)
+                return driver.run(history, progress=False)
             except NotNative as reason:
                 log.emit("driver", log.WARNING, f"the fit is done in the eager engine: {reason}")
                 driver.engine = "eager"
-        return driver.run(history, self.ways, progress=False)
+        return driver.run(history, progress=False)
 
     def _set(self, u: np.ndarray) -> None:
         known = dict(self.driver.model.named_parameters())
@@ -206,8 +208,6 @@ class Misfit:
         return f"test '{name}'" if name else f"test {number}"
 
     def _groups(self) -> list[Group]:
-        model = self.driver.model
-        kinds = {n: k for n, k in model.input_spec.items() if not split(n)[1]} | dict(model.output_spec)
         units = _units(self.experiments)
         members: dict[Any, list[int]] = {}
         for i, e in enumerate(self.experiments):
@@ -215,13 +215,24 @@ class Misfit:
         made = []
         for numbers in members.values():
             tests = [self.experiments[i] for i in numbers]
+            history = History.batch([e.history for e in tests])
+            kinds = self._computed(history)
             parts: dict[str, list[tuple[int, Experiment, Response]]] = {}
             for at, e in enumerate(tests):
                 for name, response in e.responses.items():
                     parts.setdefault(name, []).append((at, e, response))
             found = [compared(quantity(self.driver, n, kinds), p, units[n]) for n, p in parts.items()]
-            made.append(Group(tuple(numbers), History.batch([e.history for e in tests]), tuple(found)))
+            made.append(Group(tuple(numbers), history, tuple(found)))
         return made
+
+    def _computed(self, history: History) -> dict[str, type[TensorWrapper]]:
+        """The types of what comes out of a run: the strain as well, unless all of it is prescribed."""
+        model, control = self.driver.model, history.control
+        found = dict(model.output_spec)
+        if control is not None and bool(control.stress_weight.any()):
+            strain = chosen_strain(model, self.driver.strain)
+            found[strain] = model.input_spec[strain]
+        return found
 
 
 def _several(experiments: Experiment | Iterable[Experiment]) -> list[Experiment]:

@@ -69,7 +69,7 @@ def quantity(driver: TransientDriver, name: str, kinds: Mapping[str, type[Tensor
         text = base = name
     if base not in kinds:
         raise MissingVariable(
-            f"response '{name}': the model has no '{base}'{did_you_mean(base, kinds)}; it has"
+            f"response '{name}': the model computes no '{base}'{did_you_mean(base, kinds)}; it has"
             f" {listing(kinds, 30)}"
         )
     empty = kinds[base](torch.zeros(1, *kinds[base].BASE_SHAPE, dtype=torch.float64))
@@ -117,14 +117,11 @@ class Compared:
             values = {n: trajectory[n].detach() for n in self.quantity.names}
             leaves = {n: v.data.clone().requires_grad_() for n, v in values.items()}
             typed = {n: type(v)._new(leaves[n], v.sub_batch_ndim) for n, v in values.items()}
-            made = self.quantity.value(typed)
-            by = torch.autograd.grad(made.sum(), list(leaves.values()))
-        total = torch.zeros(())
-        for (n, v), g in zip(values.items(), by, strict=True):
-            s = found[n]
-            g = g.reshape(*s.shape[:2], -1, 1)
-            total = total + (g * s.reshape(*s.shape[:2], -1, s.shape[-1])).sum(-2)
-            del v
+            by = torch.autograd.grad(self.quantity.value(typed).sum(), list(leaves.values()))
+        total = torch.zeros((), dtype=torch.float64)
+        for n, g in zip(values, by, strict=True):  # a value depends on its own row and point alone
+            lead, p = found[n].shape[:2], found[n].shape[-1]
+            total = total + (g.reshape(*lead, -1, 1) * found[n].reshape(*lead, -1, p)).sum(-2)
         return self.at(total)
 
 
