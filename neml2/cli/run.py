@@ -392,6 +392,7 @@ def _place(what: str, path: str | os.PathLike[str]) -> str:
 
 _WORDS = (  # of Python, and what they are here
     (r"\('substep', 'freeze'\)", "--on-failure substep,freeze"),
+    (r"on_failure='(\w+)', '(\w+)'", r"--on-failure \1, \2"),
     (r"on_failure='(\w+)'", r"--on-failure \1"),
     (r"\bresume\('([^']*)'\)", r"neml2-run --resume \1"),
     (r"\boverwrite=True", "--overwrite"),
