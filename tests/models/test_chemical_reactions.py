@@ -8,43 +8,10 @@ import pytest
 import torch
 
 from neml2 import models
-from neml2.composed import ComposedModel
-from neml2.drivers import History, TransientDriver
-from neml2.implicit import ImplicitUpdate
-from neml2.models.common.time_integration import BackwardEulerTimeIntegration
-from neml2.predictors import ConstantExtrapolationPredictor
-from neml2.system import NonlinearSystem
 from neml2.types import Scalar
+from tests.models.refinement import check_first_order, every_engine, integrated
 
 EPS = torch.finfo(torch.float64).eps
-
-every_engine = pytest.mark.parametrize("engine", ["eager", "native"])
-
-
-def integrated(variable, *rates):
-    """``variable`` by backward Euler, from the model that computes its rate."""
-    step = BackwardEulerTimeIntegration[Scalar](variable=variable)
-    system = NonlinearSystem(ComposedModel([*rates, step]), unknowns=variable)
-    return ImplicitUpdate(system, predictor=ConstantExtrapolationPredictor(unknowns_Scalar=[variable]))
-
-
-def errors(model, engine, variable, start, end, exact):
-    """Distance from the exact value after one unit of time, for three numbers of steps."""
-    found = []
-    for n in (100, 200, 400):
-        time = torch.linspace(0, end, n + 1, dtype=torch.float64)
-        initial = {variable: torch.tensor(start, dtype=torch.float64)}
-        with torch.no_grad():
-            run = TransientDriver(model, engine=engine).run(History(time, {}, initial=initial))
-        assert run.succeeded
-        found.append(abs(float(run[variable].data[-1]) - exact))
-    return found
-
-
-def check_first_order(found):
-    assert found[-1] < 4e-3
-    for coarse, fine in zip(found, found[1:], strict=False):
-        assert coarse / fine == pytest.approx(2, rel=0.05)
 
 
 @every_engine
@@ -55,7 +22,7 @@ def test_contracting_geometry(engine, order):
         coef=0.8, order=order, conversion_degree="a", reaction_rate="a_rate", name="law"
     )
     exact = 1 - (1 - (1 - order) * 0.8) ** (1 / (1 - order))
-    check_first_order(errors(integrated("a", law), engine, "a", 0.0, 1.0, exact))
+    check_first_order(integrated("a", law), engine, "a", 0.0, 1.0, exact)
 
 
 @every_engine
@@ -66,7 +33,7 @@ def test_avrami_erofeev(engine):
     )
     exact = 1 - math.exp(-((0.1 + 0.75) ** 2))
     start = 1 - math.exp(-(0.1**2))
-    check_first_order(errors(integrated("a", law), engine, "a", start, 1.0, exact))
+    check_first_order(integrated("a", law), engine, "a", start, 1.0, exact)
 
 
 @every_engine
@@ -90,7 +57,7 @@ def test_layer_that_grows_inwards(engine):
     def time_until(r):
         return ((0.9 + 0.02) * (0.81 - r**2) - 2 / 3 * (0.729 - r**3)) / (2 * 0.04 * 0.9)
 
-    check_first_order(errors(model, engine, "p", 0.0, time_until(0.6), 0.81 - 0.36))
+    check_first_order(model, engine, "p", 0.0, time_until(0.6), 0.81 - 0.36)
 
 
 def test_a_composite_of_one_constituent_has_its_density():
