@@ -6,9 +6,16 @@ from typing import Any
 
 import neml2.gradient  # noqa: F401 - Normality belongs to the catalogue
 from neml2 import registry
-from neml2.models import chemical_reactions, common, porous_flow, solid_mechanics
+from neml2.models import (
+    chemical_reactions,
+    common,
+    finite_volume,
+    porous_flow,
+    precipitation,
+    solid_mechanics,
+)
 
-__all__ = ["chemical_reactions", "common", "porous_flow", "solid_mechanics"]
+__all__ = ["chemical_reactions", "common", "finite_volume", "porous_flow", "precipitation", "solid_mechanics"]
 
 
 def __getattr__(name: str) -> Any:
