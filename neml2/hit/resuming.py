@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from neml2.drivers.trajectory import Path, Trajectory
 from neml2.drivers.transient import TransientDriver
 from neml2.drivers.writer import Unfinished
+from neml2.hit.errors import InputError
 from neml2.hit.loading import load_string
 from neml2.model import Model
 
@@ -52,10 +53,12 @@ def replay(bundle: Replay, *, trust_input: bool = False) -> StepResult:
 def _driver(text: str, sections: Any, who: str, trust_input: bool) -> TransientDriver:
     if not text or "model" not in sections:
         raise ValueError(f"the run of {who} was not that of an input file; give its model as well")
-    file = load_string(text, trust_input=trust_input)
-    name = sections.get("driver", "").rpartition("/")[2]
-    if name and file.has("Drivers", name):
-        return file.get_driver(name).driver
-    return TransientDriver(
-        file.get_model(sections["model"].rpartition("/")[2]), settings=file.settings, input_text=text
-    )
+    try:
+        file = load_string(text, trust_input=trust_input)
+        model = file.get_model(sections["model"].rpartition("/")[2])  # not its driver: what it read is here
+    except InputError as error:
+        raise ValueError(
+            f"the model of {who} cannot be built from the input text in it: {error}; relative paths are taken"
+            " from the folder where this runs, or give the model yourself"
+        ) from None
+    return TransientDriver(model, settings=file.settings, input_text=text)
