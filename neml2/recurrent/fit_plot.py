@@ -9,7 +9,7 @@ import numpy as np
 
 from neml2.drivers.conjugates import chosen_strain
 from neml2.drivers.curves import curves
-from neml2.drivers.drawing import PALETTE, dress, legend
+from neml2.drivers.drawing import PALETTE, dress, legend, shades
 from neml2.drivers.trajectory import Trajectory
 
 if TYPE_CHECKING:
@@ -32,7 +32,8 @@ def plot(result: FitResult, path: str | os.PathLike[str] | None, x: str | None) 
     tests = list(result.predictions)
     alone = len(tests) <= _FEW
     columns = len(tests) if alone else 1
-    size = (max(4.2, 2.9 * columns), 2.8 * len(names) + 0.2)
+    size = (max(4.2, 2.9 * columns) if alone else 6.2, (2.8 if alone else 3.6) * len(names) + 0.2)
+    tints = shades(range(len(tests)))
     figure = Figure(figsize=size, dpi=200, layout="constrained")
     panels = figure.subplots(len(names), columns, squeeze=False, sharey="row")
     points = misfit.compared_points(result.u)
@@ -46,14 +47,17 @@ def plot(result: FitResult, path: str | os.PathLike[str] | None, x: str | None) 
             if not own.any():
                 axes.set_axis_off()
                 continue
-            label = "" if alone and len(tests) > 1 else test
-            _draw(axes, trajectory, over, name, label, PALETTE[0 if alone else k % len(PALETTE)], points, own)
+            color = PALETTE[0] if alone else tints.to_rgba(k)
+            _draw(axes, trajectory, over, name, "" if alone else test, color, points, own)
             axes.set_xlabel(curves(trajectory, over).label, fontsize=9)
             if k == 0:
                 axes.set_ylabel(curves(trajectory, name).label, fontsize=9)
             if alone and row == 0:
                 axes.set_title(test if len(tests) > 1 else "", fontsize=9)
-    legend(panels[0, -1])
+    if alone:
+        legend(panels[0, -1])
+    else:
+        panels[0, 0].legend(fontsize=7.5, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
     if path is not None:
         figure.savefig(path)
     return figure
@@ -65,7 +69,7 @@ def _draw(
     over: str,
     name: str,
     label: str,
-    color: str,
+    color: Any,
     points: dict[str, np.ndarray],
     own: np.ndarray,
 ) -> None:
@@ -74,9 +78,17 @@ def _draw(
     at = points["time"][own]
     places = at if over == "time" else np.interp(at, time, across)
     size = 2.0 if own.sum() > _MANY else 3.0
-    style: dict[str, Any] = {"ms": size, "mew": 0.6, "mfc": "none", "mec": "0.35", "zorder": 2.5}
-    axes.plot(places, points["measured"][own], "o", label=f"{label} measured".strip(), **style)
-    axes.plot(across, up, color=color, lw=1.1, label=f"{label} fitted".strip())
+    style: dict[str, Any] = {"ms": size, "mew": 0.6, "mfc": "none", "zorder": 2.5}
+    alone = not label
+    axes.plot(
+        places,
+        points["measured"][own],
+        "o",
+        mec="0.35" if alone else color,
+        label="measured" * alone,
+        **style,
+    )
+    axes.plot(across, up, color=color, lw=1.1, label=label or "fitted")
 
 
 def _across(result: FitResult, experiment: Experiment) -> str:

@@ -180,11 +180,19 @@ def _wide(space: Space, u: np.ndarray, scaled: np.ndarray, freedom: int, free: n
 
 
 def _correlated(labels: Sequence[str], correlation: np.ndarray) -> list[str]:
-    found = []
-    for i in range(len(labels)):
-        for j in range(i):
-            if np.isfinite(correlation[i, j]) and abs(correlation[i, j]) > _CLOSE:
-                found.append(f"{labels[j]} and {labels[i]} are correlated by {correlation[i, j]:.3f}")
+    """Sets of parameters, each of which is closely correlated with another one of its set."""
+    close = np.nan_to_num(np.abs(correlation), nan=0.0) > _CLOSE
+    found, left = [], list(range(len(labels)))
+    while left:
+        members = {left[0]}
+        while (more := {j for i in members for j in left if close[i, j]} | members) != members:
+            members = more
+        left = [i for i in left if i not in members]
+        if len(members) > 1:
+            own = correlation[np.ix_(sorted(members), sorted(members))]
+            size = np.abs(own[~np.eye(len(own), dtype=bool)]).max()
+            names = listing([labels[i] for i in sorted(members)], 30)
+            found.append(f"{names} are known together rather than one by one (correlation up to {size:.3f})")
     return found
 
 
