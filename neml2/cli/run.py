@@ -278,8 +278,8 @@ def _finish(run: Callable[[], Trajectory], args: argparse.Namespace, save_as: An
         return _keep_part(stop, args, say(str(stop) or "interrupted", exit_code_of_stop(stop)))
     except (FileNotFoundError, FileExistsError, BlockingIOError, ValueError) as error:  # nothing was run
         raise Failure(_in_our_words(str(error))) from None
-    except OSError as error:
-        raise Failure(str(error), FAILED) from None
+    except OSError as error:  # such as a disk that has become full
+        raise Failure(_in_our_words(str(error)), FAILED) from None
     kept = _keep(trajectory, args)
     if save_as:
         kept.insert(0, _place("results", save_as))
@@ -395,6 +395,7 @@ _WORDS = (  # of Python, and what they are here
     (r"on_failure='(\w+)', '(\w+)'", r"--on-failure \1, \2"),
     (r"on_failure='(\w+)'", r"--on-failure \1"),
     (r"\bresume\('([^']*)'\)", r"neml2-run --resume \1"),
+    (r"\band resume goes on with them", "and neml2-run --resume goes on with them"),
     (r"\boverwrite=True", "--overwrite"),
     (r"\boutput='([^']*)'", r"-o \1"),
     (r"\bsave=\.\.\.", "--save"),

@@ -13,6 +13,7 @@ from matplotlib.colors import to_hex
 from neml2 import Trajectory
 from neml2.cli import picture, run
 from neml2.drivers import drawing
+from neml2.drivers.rows import Rows
 
 FOLDER = Path(__file__).parents[1] / "bad_input"
 GOOD = str(FOLDER / "good.i")
@@ -413,6 +414,25 @@ def test_a_full_disk_is_told_once(folder, capsys, monkeypatch):
     told = capsys.readouterr().err
     assert told.count("cannot") == 1
     assert "cannot write out.partial.h5: No space left on device" in told
+
+
+def test_a_disk_that_becomes_full_keeps_the_rows_before(folder, capsys, monkeypatch):
+    append = Rows.append
+
+    def fills(self, columns, numbers, **options):
+        if numbers[0] > 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        append(self, columns, numbers, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Rows, "append", fills)
+        assert run.main([GOOD, "-o", "out.h5"]) == 1
+    assert capsys.readouterr().err == (
+        "cannot write out.partial.h5: No space left on device; the 2 rows before are safe in out.partial.h5,"
+        " and neml2-run --resume goes on with them\n"
+    )
+    assert run.main(["--resume", "out.h5", "--quiet"]) == 0
+    assert len(Trajectory.from_hdf5("out.h5")) == 6
 
 
 @pytest.mark.parametrize("tool", ["run", "inspect", "syntax"])
