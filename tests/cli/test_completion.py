@@ -30,7 +30,10 @@ INPUT = """\
 """
 
 # each completes the last of its arguments and prints what it would offer, one a line
-BASH = 'source ./script; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); "_${1/-/_}"; printf "%s\\n" "${COMPREPLY[@]}"'
+BASH = (
+    'source ./script; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); "_${1/-/_}";'
+    ' printf "%s\\n" "${COMPREPLY[@]}"'
+)
 FISH = "source ./script; complete -C (string join ' ' -- $argv)"
 
 
