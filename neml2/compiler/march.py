@@ -210,7 +210,9 @@ def run_sensitivity(
     sizes = {n: t.nodes.size for n, t in kernel.step.outputs.items()}
     seed = _seeds(kernel, wanted, like)
     columns = len(seed)
-    made = {n: like.new_empty(steps, points, columns, sizes[n]) for n in outputs or sizes}
+    made = {
+        n: like.new_empty(steps, points, columns, sizes[n]) for n in (sizes if outputs is None else outputs)
+    }
     for t in made.values():
         t[:first] = 0.0
     end = {
@@ -221,14 +223,14 @@ def run_sensitivity(
     kept = {f"along_{n}": t for n, t in along.items()} | {f"d_{n}": t for n, t in made.items()} | begin | end
     launcher = kernel.launcher("sensitivity", like, tuple(along), strict)
     untrusted = torch.zeros(points, dtype=torch.int8, device=like.device)
-    for few in torch.arange(columns).split(COLUMNS):
-        part = slice(int(few[0]), int(few[-1]) + 1)
+    for start in range(0, columns, COLUMNS):
+        part = slice(start, min(start + COLUMNS, columns))
         mark = torch.zeros_like(untrusted)
         arguments: dict[str, object] = {n: view(t) for n, t in given.items()}
         arguments |= {f"tape_{n}": view(t) for n, t in tape.items()}
         arguments |= {n: view(t[..., part, :].flatten(-2)) for n, t in kept.items()}
         arguments |= {"points": points, "first": first, "last": steps, "base": 0, "untrusted": mark}
-        launcher.run(arguments | {"columns": len(few), "seed": view(seed[part])})
+        launcher.run(arguments | {"columns": part.stop - start, "seed": view(seed[part])})
         untrusted |= mark
     if not strict and bool(untrusted.any()):
         index = untrusted.nonzero().squeeze(-1)

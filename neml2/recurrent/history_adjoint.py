@@ -108,7 +108,7 @@ class _Checkpointed:
         points = self.march.points if index is None else len(index)
         if index is not None:
             given, starts = chosen(given, index), chosen(starts, index)
-        done = {n: [t.expand(points, -1)[None]] for n, t in starts.items()}
+        done: dict[str, list[torch.Tensor]] = {n: [] for n in self.names}
         like = self.march.like
         status = torch.full((self.steps, points), int(Status.ENDED), dtype=torch.int8, device=like.device)
         status[0] = int(Status.NOT_SOLVED)
@@ -118,14 +118,15 @@ class _Checkpointed:
                 given = given | self._targets(given, done, first, last)
             failed: list[bool] = []
             marks = status[first:last], iterations[first:last]
+            before = [t.expand(1, points, -1)[: first == 1] for t in starts.values()]  # row 0, or none
             how = self.kernel, first, last, points, self.every, self.names, marks, failed, tuple(given)
-            made = Recomputed.apply(*how, *given.values())
+            made = Recomputed.apply(*how, *given.values(), *before)
             if failed:
                 return None
             for n, t in zip(self.names, made, strict=False):
                 done[n].append(t)
             given = given | dict(zip(_states(self.kernel), made[len(self.names) :], strict=True))
-        return {n: _longer(torch.cat(parts), self.steps) for n, parts in done.items()}, status, iterations
+        return {n: _joined(parts, self.steps) for n, parts in done.items()}, status, iterations
 
     def _stretches(self, rows: int) -> list[tuple[int, int]]:
         """First and last row (exclusive) of the parts whose control is known when they begin."""
@@ -151,30 +152,34 @@ class _Checkpointed:
 class Recomputed(torch.autograd.Function):
     """Steps ``first`` to ``last - 1`` as one operation, which keeps the state of every ``every``-th step.
 
-    It gives the outputs ``keep``, ``(last - first, points, size)``, and the state at the end, ``init*``.
+    It gives the outputs ``keep``, ``(rows + last - first, points, size)``, whose first ``rows`` are the last
+    of the given tensors, and the state at the end.
     """
 
     @staticmethod
     def forward(ctx, kernel, first, last, points, every, keep, marks, failed, names, *tensors):
-        given = dict(zip(names, tensors, strict=True))
+        given = dict(zip(names, tensors, strict=False))
         like = kernel.like(given)
-        outputs = {n: like.new_empty(last - first, points, kernel.sizes[n]) for n in keep}
+        before = tensors[len(names) :]
+        rows = len(before[0])
+        outputs = {n: like.new_empty(rows + last - first, points, kernel.sizes[n]) for n in keep}
+        for t, start in zip(outputs.values(), before, strict=True):
+            t[:rows] = start
         state = {n: given[n].expand(points, -1) for n in _states(kernel)}
         kept = []
         for a, b in _blocks(first, last, every):
             kept.append(state)
-            here, rows = slice(a - first, b - first), torch.arange(b - a, device=like.device)
-            part = {n: t[here] for n, t in outputs.items()}
-            done = run_march(
-                kernel, {**given, **state}, a, b, points, part, rows, (marks[0][here], marks[1][here])
-            )
+            part = {n: t[rows + a - first : rows + b - first] for n, t in outputs.items()}
+            here, all_rows = slice(a - first, b - first), torch.arange(b - a, device=like.device)
+            into = marks[0][here], marks[1][here]
+            done = run_march(kernel, {**given, **state}, a, b, points, part, all_rows, into)
             state = done.end
             if bool(done.stopped.any()):
                 failed.append(True)
                 break
-        ctx.how = kernel, first, last, points, every, keep, names
+        ctx.how = kernel, first, last, points, every, keep, names, rows
         ctx.set_materialize_grads(False)
-        ctx.save_for_backward(*tensors, *(t for s in kept for t in s.values()))
+        ctx.save_for_backward(*given.values(), *(t for s in kept for t in s.values()))
         return *outputs.values(), *(state[n] for n in _states(kernel))
 
     @staticmethod
@@ -183,11 +188,11 @@ class Recomputed(torch.autograd.Function):
             raise RuntimeError(
                 "the native engine gives first derivatives; take second ones with engine='eager'"
             )
-        kernel, first, last, points, every, keep, names = ctx.how
+        kernel, first, last, points, every, keep, names, rows = ctx.how
         saved, states = ctx.saved_tensors, _states(kernel)
         given = dict(zip(names, saved[: len(names)], strict=True))
         like = kernel.like(given)
-        wanted = [n for n, need in zip(names, ctx.needs_input_grad[9:], strict=True) if need]
+        wanted = [n for n, need in zip(names, ctx.needs_input_grad[9:], strict=False) if need]
         found = {n: like.new_zeros(*given[n].shape[:-2], points, given[n].shape[-1]) for n in wanted}
         begin = {n: like.new_zeros(points, given[n].shape[-1]) for n in states}
         for n, bar in zip(states, bars[len(keep) :], strict=True):
@@ -204,7 +209,7 @@ class Recomputed(torch.autograd.Function):
             for n, bar in zip(keep, bars, strict=False):
                 if bar is not None:
                     cotangents[n] = like.new_zeros(b - low, points, bar.shape[-1])
-                    cotangents[n][a - low :] = bar[a - first : b - first]
+                    cotangents[n][a - low :] = bar[rows + a - first : rows + b - first]
             done = run_adjoint(kernel, part, tape, cotangents, a - low, points, wanted, begin=begin)
             begin = {n: done[n] for n in states}
             for n in wanted:
@@ -214,7 +219,8 @@ class Recomputed(torch.autograd.Function):
                     found[n] += done[n]
         found |= {n: begin[n] for n in wanted if n in begin}
         gradients = [None if n not in found else _own(found[n], given[n]) for n in names]
-        return (None,) * 9 + tuple(gradients)
+        before = [None if bar is None else bar[:rows] for bar in bars[: len(keep)]]
+        return (None,) * 9 + (*gradients, *before)
 
 
 def _tape(kernel: Kernel, given: Tensors, first: int, last: int, points: int) -> Tensors:
@@ -261,6 +267,9 @@ def _row(parts: list[torch.Tensor], k: int) -> torch.Tensor:
     raise AssertionError(f"row {k} is not done")
 
 
-def _longer(data: torch.Tensor, rows: int) -> torch.Tensor:
-    """``data`` with its last row repeated up to so many ``rows``."""
-    return torch.cat([data, data[-1:].expand(rows - len(data), *data.shape[1:])])
+def _joined(parts: list[torch.Tensor], rows: int) -> torch.Tensor:
+    """Parts of a history as one, whose last row is repeated up to so many ``rows``."""
+    more = rows - sum(len(t) for t in parts)
+    if not more and len(parts) == 1:
+        return parts[0]
+    return torch.cat([*parts, parts[-1][-1:].expand(more, *parts[-1].shape[1:])])

@@ -64,8 +64,8 @@ def pointwise(model: Model, names: Iterable[str], batch: torch.Size) -> tuple[Mo
         old = owner._parameters[attr]
         assert old is not None
         rank = len(owner._kinds[attr].batch_shape(old.shape))
-        data = old.detach().reshape(*(1,) * (len(batch) - rank), *old.shape)
-        leaves[n] = of_old[id(old)] = torch.nn.Parameter(data.expand(*batch, *old.shape[rank:]).clone())
+        data = old.detach().reshape((*(1,) * (len(batch) - rank), *old.shape))
+        leaves[n] = of_old[id(old)] = torch.nn.Parameter(data.expand((*batch, *old.shape[rank:])).clone())
     for module in twin.modules():
         for attr, p in module._parameters.items():
             if p is not None and id(p) in of_old:
