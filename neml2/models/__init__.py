@@ -10,12 +10,21 @@ from neml2.models import (
     chemical_reactions,
     common,
     finite_volume,
+    phase_field_fracture,
     porous_flow,
     precipitation,
     solid_mechanics,
 )
 
-__all__ = ["chemical_reactions", "common", "finite_volume", "porous_flow", "precipitation", "solid_mechanics"]
+__all__ = [
+    "chemical_reactions",
+    "common",
+    "finite_volume",
+    "phase_field_fracture",
+    "porous_flow",
+    "precipitation",
+    "solid_mechanics",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -10,7 +10,7 @@ import pytest
 import neml2
 from tests.reference.test_common import close, matrix, typed
 
-FAMILIES = ("chemical_reactions", "porous_flow")
+FAMILIES = ("chemical_reactions", "phase_field_fracture", "porous_flow")
 CASES = [
     case
     for family in FAMILIES
