@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[2]
 ENGINES = ("eager", "native")
 SCENARIOS = sorted(ROOT.glob("tests/scenarios/*/model.i"))
 NATIVE = ("gtn_minmap", "kocks_mecking_full", "radial_return_ri", "stress_control")  # seconds to build, each
-ROWS = 13  # of the scenarios' histories
+ROWS = 9  # of the scenarios' histories
 
 
 def chaboche():
