@@ -8,6 +8,11 @@ import pytest
 import torch
 
 from neml2 import models
+from neml2.composed import ComposedModel
+from neml2.drivers import History, TransientDriver
+from neml2.implicit import ImplicitUpdate
+from neml2.predictors import ConstantExtrapolationPredictor
+from neml2.system import NonlinearSystem
 from neml2.types import Scalar
 from tests.models.refinement import check_first_order, every_engine, integrated
 
@@ -96,3 +101,74 @@ def test_every_mass_fraction_needs_its_density(densities):
 def test_an_order_is_no_variable():
     with pytest.raises(ValueError, match="order must be a number or a tensor, not 'n'"):
         models.ContractingGeometry(coef=1.0, order="n")
+
+
+# ---------------------------------------------------------------------- reactive infiltration
+
+
+def amounts(name):
+    """Of product (20 per amount) and solid (10 per amount), from their volume fractions."""
+    return [
+        models.ScalarLinearCombination(
+            **{"from": f"phi{c}", "to": f"n{c}", "weights": weight}, name=f"{name}_{c}"
+        )
+        for c, weight in (("p", 0.05), ("s", 0.1))
+    ]
+
+
+def infiltration():
+    """Product grows by diffusion through itself, where there is liquid, and takes the solid away."""
+    residual = ComposedModel(
+        [
+            *amounts("inside"),
+            models.ScalarVariableRate(variable="np", name="product_rate"),
+            models.ScalarVariableRate(variable="ns", name="solid_rate"),
+            models.CylindricalChannelGeometry(solid_fraction="phis", product_fraction="phip", name="radii"),
+            models.HermiteSmoothStep(
+                argument="phis", value="Rs", lower_bound=0.0, upper_bound=0.1, name="solid_reactivity"
+            ),
+            models.HermiteSmoothStep(
+                argument="phil", value="Rl", lower_bound=0.0, upper_bound=0.2, name="liquid_reactivity"
+            ),
+            models.DiffusionLimitedReaction(
+                diffusion_coefficient=0.03,
+                molar_volume=10.0,
+                product_inner_radius="inner_radius",
+                solid_inner_radius="outer_radius",
+                liquid_reactivity="Rl",
+                solid_reactivity="Rs",
+                reaction_rate="r",
+                name="reaction",
+            ),
+            models.ScalarLinearCombination(
+                **{"from": "np_rate r", "to": "phip_residual", "weights": [1.0, -1.0]}, name="growth"
+            ),
+            models.ScalarLinearCombination(
+                **{"from": "np_rate ns_rate", "to": "phis_residual", "weights": [1.0, 0.7]}, name="loss"
+            ),
+        ]
+    )
+    guess = ConstantExtrapolationPredictor(unknowns_Scalar=["phip", "phis"])
+    update = ImplicitUpdate(NonlinearSystem(residual, unknowns="phip phis"), predictor=guess)
+    return ComposedModel([update, *amounts("after")], additional_outputs=["phip", "phis"])
+
+
+@every_engine
+def test_infiltration_keeps_the_amount_of_what_reacts(engine):
+    """From a channel without product; where no liquid comes nothing happens."""
+    liquid = torch.linspace(0, 0.3, 41, dtype=torch.float64)[:, None] * torch.tensor([1, 0])
+    initial = {"phis": 0.3, "ns": 0.03}
+    history = History(
+        torch.linspace(0, 1, 41, dtype=torch.float64),
+        {"phil": liquid},
+        initial={n: torch.full((2,), x, dtype=torch.float64) for n, x in initial.items()},
+    )
+    with torch.no_grad():
+        run = TransientDriver(infiltration(), engine=engine).run(history)
+    assert run.succeeded
+    product, solid = run["np"].data, run["ns"].data
+    torch.testing.assert_close(
+        (product + 0.7 * solid)[1:], torch.full((40, 2), 0.021, dtype=torch.float64), rtol=1e-8, atol=0
+    )
+    assert (product[1:, 0].diff() > 0).all() and product[-1, 0] > 2e-3
+    torch.testing.assert_close(product[:, 1], torch.zeros(41, dtype=torch.float64), rtol=0, atol=1e-12)
