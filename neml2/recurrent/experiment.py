@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from neml2.drivers.given import as_data
 from neml2.drivers.history import History
 from neml2.registry import did_you_mean, listing
 from neml2.types import TensorWrapper
@@ -82,7 +83,7 @@ class Experiment:
         if not isinstance(history, History):
             raise TypeError(f"an Experiment takes a History, not a {type(history).__name__}")
         self.history, self.name = history, name
-        self._one_specimen()
+        self._check_history()
         self.weight = _not_negative(weight, f"{self}: the weight of the test")
         if not responses:
             raise ValueError(f"{self} has no responses; give responses={{'stress.xx': values}}")
@@ -179,7 +180,7 @@ class Experiment:
 
     # ------------------------------------------------------------------ checks
 
-    def _one_specimen(self) -> None:
+    def _check_history(self) -> None:
         h = self.history
         batch = h.time.shape[1:] if h.control is None else (*h.time.shape[1:], *h.control.batch)
         for value in (*h.prescribed.values(), *h.constant.values()):
@@ -195,6 +196,15 @@ class Experiment:
                 f"{self!r}: its history has a segment that a condition ends, so that its rows are not known"
                 " beforehand; take that condition out"
             )
+        given = {n: as_data(v, n) for n, v in h.prescribed.items()}
+        for n, data in (given | ({} if h.control is None else h.control.arrays())).items():
+            bad = (~data.reshape(len(data), -1).isfinite()).any(1).nonzero()
+            if len(bad):
+                raise ValueError(
+                    f"{self!r}: its history prescribes no finite {n} at row {int(bad[0])}; fill it in, or"
+                    " leave the"
+                    " row out"
+                )
 
     def _response(self, name: str, values: Any, times: Any, sigma: Any, weight: Any) -> Response:
         what = f"{self!r}: response '{name}'"

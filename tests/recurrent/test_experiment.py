@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas
@@ -142,6 +143,17 @@ def test_one_experiment_is_one_specimen():
         Experiment(laboratory.monotonic([0.1, 0.2], 1.0), {"stress.xx": np.zeros(101)})
     with pytest.raises(ValueError, match="one of several specimens"):
         Experiment(History.batch([HISTORY, HISTORY]), {"stress.xx": np.zeros(5)})
+
+
+def test_a_load_that_is_not_finite_is_refused():
+    target = HISTORY.control.target.clone()
+    target[3, 0] = math.nan
+    broken = HISTORY.replace(control=replace(HISTORY.control, target=target))
+    with pytest.raises(ValueError, match="Experiment 'b': its history prescribes no finite target at row 3"):
+        Experiment(broken, {"stress.xx": np.zeros(5)}, name="b")
+    forces = History([0.0, 1.0, 2.0], {"load": [0.0, math.inf, 2.0]})
+    with pytest.raises(ValueError, match="no finite load at row 1"):
+        Experiment(forces, {"x": np.zeros(3)})
 
 
 def test_no_history_is_refused():
