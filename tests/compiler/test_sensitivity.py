@@ -12,10 +12,12 @@ import torch
 
 from neml2 import Scalar, load_input
 from neml2.compiler.kernel import Kernel
+from neml2.compiler.launch import Launcher
 from neml2.compiler.lower import Unsupported
 from neml2.compiler.march import run_adjoint, run_march, run_sensitivity
 from neml2.compiler.sensitivity import COLUMNS
 from neml2.step import StateUpdate
+from tests.compiler.emulator import emulate
 from tests.drivers.materials import decay, times
 
 HERE = Path(__file__).parents[1] / "scenarios"
@@ -213,3 +215,16 @@ def test_single_precision(decaying):
     for n, d in found.items():
         assert d.dtype == torch.float32
         torch.testing.assert_close(d.double(), exact[n], rtol=1e-5, atol=1e-6)
+
+
+def test_the_text_for_a_gpu(decaying, monkeypatch):
+    """Run by an emulator: one point after another."""
+    exact, end = decaying.sensitivity()
+    emulate(monkeypatch)
+    program = decaying.kernel.launcher("sensitivity", decaying.tape["x"]).program
+    launcher = Launcher(program, F64, "cuda:0")
+    monkeypatch.setattr(decaying.kernel, "launcher", lambda *_: launcher)
+    found, last = decaying.sensitivity()
+    for made, expected in ((found, exact), (last, end)):
+        for n, d in expected.items():
+            torch.testing.assert_close(made[n], d, rtol=1e-13, atol=1e-15)
