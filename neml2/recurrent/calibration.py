@@ -135,8 +135,8 @@ def _expect_start(misfit: Misfit, course: Course, u: np.ndarray) -> None:
     if (slopes <= _NOTHING * misfit.size()).all():
         raise GradientError(
             f"nothing that was measured depends on {listing(misfit.space.labels)} at the start"
-            f" ({_values(misfit, u)}), so the gradient is zero; start from values with which they matter,"
-            " or fit other parameters"
+            f" ({_values(misfit, u)}), so the gradient is zero; start from values with which they matter, or"
+            " fit other parameters"
         )
 
 

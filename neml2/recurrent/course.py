@@ -73,10 +73,16 @@ def _line(evaluation: Evaluation) -> None:
     sys.stderr.write(f"{evaluation}\n")
 
 
-def told(evaluations: Sequence[Evaluation]) -> list[str]:
-    """A sentence about the evaluations that failed, if some did."""
+def told(evaluations: Sequence[Evaluation], start: int) -> list[str]:
+    """Sentences about the evaluations that failed, if some did; ``start`` is that of the fit."""
     failures = [e for e in evaluations if e.failure]
     if not failures:
         return []
     reasons = listing(dict.fromkeys(e.failure for e in failures), 3)
-    return [f"{len(failures)} of {len(evaluations)} evaluations failed and were not taken: {reasons}"]
+    found = [f"{len(failures)} of {len(evaluations)} evaluations failed and were not taken: {reasons}"]
+    if sum(bool(e.failure) for e in [e for e in evaluations if e.start == start][-4:]) > 1:
+        found.append(
+            "the fit ends beside parameters with which the model cannot be evaluated, not at a minimum; use"
+            " smaller increments, or a TransientDriver(model, on_failure='substep')"
+        )
+    return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -84,14 +84,14 @@ class Experiment:
             raise TypeError(f"an Experiment takes a History, not a {type(history).__name__}")
         self.history, self.name = history, name
         self._check_history()
-        self.weight = _not_negative(weight, f"{self}: the weight of the test")
+        self.weight = _not_negative(weight, f"{self!r}: the weight of the test")
         if not responses:
-            raise ValueError(f"{self} has no responses; give responses={{'stress.xx': values}}")
+            raise ValueError(f"{self!r} has no responses; give responses={{'stress.xx': values}}")
         for given, what in ((weights, "weights"), (sigma if isinstance(sigma, Mapping) else None, "sigma")):
             for n in given or {}:
                 if n not in responses:
                     raise ValueError(
-                        f"{self} has {what} of '{n}', which is no response{did_you_mean(n, responses)}"
+                        f"{self!r} has {what} of '{n}', which is no response{did_you_mean(n, responses)}"
                         f" (responses: {listing(responses)})"
                     )
         self.responses: dict[str, Response] = {}
@@ -166,12 +166,9 @@ class Experiment:
         return f"Experiment '{self.name}'" if self.name else "Experiment"
 
     def __str__(self) -> str:
-        return repr(self) if not hasattr(self, "responses") else "\n".join(self._lines())
-
-    def _lines(self) -> list[str]:
         from neml2.recurrent.experiment_looks import lines
 
-        return lines(self)
+        return "\n".join(lines(self))
 
     def _repr_html_(self) -> str:
         from neml2.recurrent.experiment_looks import html
@@ -202,8 +199,7 @@ class Experiment:
             if len(bad):
                 raise ValueError(
                     f"{self!r}: its history prescribes no finite {n} at row {int(bad[0])}; fill it in, or"
-                    " leave the"
-                    " row out"
+                    " leave the row out"
                 )
 
     def _response(self, name: str, values: Any, times: Any, sigma: Any, weight: Any) -> Response:
@@ -215,8 +211,7 @@ class Experiment:
             whose = f"the history has {len(rows)} rows" if times is None else f"there are {at.size} times"
             raise ValueError(
                 f"{what} has the shape {found.shape}, but {whose}; give one number for each, NaN where"
-                " nothing"
-                " was measured, or the times at which it was"
+                " nothing was measured, or the times at which it was"
             )
         if np.isinf(found).any():
             raise ValueError(f"{what} is infinite at row {int(np.isinf(found).argmax())}; NaN says missing")
@@ -240,11 +235,6 @@ class Experiment:
         missing = int((~known).sum())
         sigmas = None if sigmas is None else sigmas[counts]
         return Response(name, found[counts], left, fraction, sigmas, weights[counts], missing)
-
-
-def summary(experiments: Sequence[Experiment] | Iterable[Experiment]) -> str:
-    """The printed summaries of several experiments, one below the other."""
-    return "\n\n".join(str(e) for e in experiments)
 
 
 def _numbers(values: Any, what: str) -> np.ndarray:

@@ -42,8 +42,7 @@ def from_table(
     if twice:
         raise ValueError(
             f"'{twice[0]}' is given both in control and in responses; what is prescribed is no response,"
-            " leave"
-            " it out of one"
+            " leave it out of one"
         )
     reading = Reading(**{n: options[n] for n in _OF_READING if n in options})
     history = measured(table, {"time": time, **control}, reading, *(options.get(n) for n in _OF_HISTORY))

@@ -90,7 +90,7 @@ class FitResult:
     def warnings(self) -> tuple[str, ...]:
         """What to know before the values are used, a sentence each."""
         ended = () if self.converged else (f"the fit has not converged: {self.message}",)
-        return (*ended, *self.uncertainty.warnings, *told(self.history))
+        return (*ended, *self.uncertainty.warnings, *told(self.history, self.start))
 
     def intervals(self, level: float = 0.95) -> dict[str, tuple[float, float]]:
         """Confidence intervals by name, linearised at the fit, by Student's distribution.
@@ -107,7 +107,7 @@ class FitResult:
     @cached_property
     def model(self) -> Model:
         """A copy of the model with the fitted values."""
-        return copy.deepcopy(self.misfit.at(self.u).model)
+        return copy.deepcopy(self.misfit.at(self.u).model).requires_grad_(True)
 
     @cached_property
     def predictions(self) -> dict[str, Trajectory]:

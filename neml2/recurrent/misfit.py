@@ -21,7 +21,6 @@ from neml2.recurrent.checks import GradientError
 from neml2.recurrent.experiment import Experiment, Response
 from neml2.recurrent.predictions import Compared, compared, quantity
 from neml2.recurrent.transforms import Space
-from neml2.registry import listing
 from neml2.types import TensorWrapper
 
 
@@ -261,8 +260,7 @@ def _one_way_of_noise(experiments: Sequence[Experiment]) -> bool:
         test, name = lacking[0]
         raise ValueError(
             f"'{name}' of test '{test}' has no standard deviation, but other responses have; give sigma for"
-            " all"
-            " or for none"
+            " all or for none"
         )
     return not lacking
 
@@ -291,7 +289,6 @@ def _signature(history: History) -> Any:
 def _expect_finite(slope: float, label: str) -> None:
     if not np.isfinite(slope):
         raise GradientError(
-            f"the derivative of the residuals by '{label}' is not finite; it does not exist there (a power"
-            " or a norm"
-            f" of zero, for instance): start from another value, or leave {listing([label])} out"
+            f"the derivative of the residuals by '{label}' is not finite; it does not exist there (a power or"
+            f" a norm of zero, for instance): start from another value, or leave it out"
         )

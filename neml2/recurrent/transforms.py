@@ -237,9 +237,8 @@ def _entries(model: Model, name: str, path: str, spec: Any) -> list[Entry]:
     batch = kind.batch_shape(data.shape)
     if batch.numel() != 1:
         raise ValueError(
-            f"'{name}' has a value for each of {tuple(batch)} specimens; a fit finds one for all, so give"
-            " the model"
-            " one"
+            f"'{name}' has a value for each of {tuple(batch)} specimens; a fit finds one for all, so give the"
+            " model one"
         )
     free, prior = _as_free(name, spec)
     declared = kind.within.bounds() if kind.within is not None else (-math.inf, math.inf, False, False)

@@ -92,15 +92,13 @@ def uncertainty(
     warnings = [*_without_influence(labels, dead & ~held), *_at_bounds(space, u, held)]
     if freedom <= 0:
         warnings.append(
-            f"there are {int(counted.sum())} measured values for {int(free.sum())} parameters, so nothing"
-            " is known of"
-            " their errors"
+            f"there are {int(counted.sum())} measured values for {int(free.sum())} parameters, so nothing is"
+            " known of their errors"
         )
     elif absolute and not 0.5 < (ratio := float(plain @ plain) / freedom) < 2.0:
         warnings.append(
-            f"the squared differences are {ratio:.3g} times what the standard deviations ask for; the"
-            " model, or sigma,"
-            " is not right"
+            f"the squared differences are {ratio:.3g} times what the standard deviations ask for; the model,"
+            " or sigma, is not right"
         )
     scaled = np.zeros((p, p))
     scaled[dead & ~held, dead & ~held] = np.inf
@@ -158,8 +156,7 @@ def _combinations(labels: Sequence[str], lost: np.ndarray) -> list[str]:
         names = [n for n, share in zip(labels, direction) if abs(share) > _SHARE]
         found.append(
             f"{listing(names)}: only a combination of them is determined, and they are not identifiable one"
-            " by one; fix"
-            " one of them, or measure what tells them apart"
+            " by one; fix one of them, or measure what tells them apart"
         )
     return found
 

@@ -5,10 +5,12 @@ import pytest
 import torch
 from scipy import stats
 
-from neml2.drivers import TransientDriver
+from neml2.drivers import History, TransientDriver
 from neml2.errors import ConvergenceError, MissingVariable
 from neml2.recurrent import Experiment, Free, GradientError, Prior, calibrate
 from neml2.recurrent.misfit import Misfit
+from neml2.recurrent.transforms import Space
+from neml2.recurrent.uncertainty import uncertainty
 from tests.drivers.materials import decay, snap
 from tests.recurrent.fits import bar, decaying, pulled
 
@@ -143,9 +145,6 @@ def test_parameters_that_only_act_together_are_named():
     tests = pulled(np.linspace(0, 10, 6))
     model = bar()
     again = Misfit(model, tests, {"E": (10, 1000)})
-    from neml2.recurrent.transforms import Space
-    from neml2.recurrent.uncertainty import uncertainty
-
     space = Space(model, {"E": (10, 1000), "nu": (0.1, 0.4)})
     column = again.jacobian(again.space.start)
     both = np.hstack([column, 2 * column])
@@ -181,8 +180,6 @@ def test_an_unknown_method_has_a_nearest_spelling():
 
 def test_a_specimen_that_fails_at_the_start_is_named():
     n = 11
-    from neml2.drivers import History
-
     time = torch.linspace(0, 1, n, dtype=torch.float64)
     load = torch.linspace(0, 1, n, dtype=torch.float64)
     good = History(time, {"load": load, "bad": torch.zeros(n, dtype=torch.float64)})
@@ -194,14 +191,30 @@ def test_a_specimen_that_fails_at_the_start_is_named():
 
 def test_a_start_that_fails_on_the_way_is_told_and_not_taken():
     n = 9  # increments of 0.125 converge for gains up to 1.1
-    from neml2.drivers import History
-
     time = torch.linspace(0, 1, n, dtype=torch.float64)
     history = History(time, {"load": time, "bad": torch.zeros(n, dtype=torch.float64)})
     test = Experiment(history, {"x": 1.05 * time})
     result = calibrate(snap(0.6), test, {"g": (0.5, 3.0)}, starts=4, seed=0)
     assert result["g"] == pytest.approx(1.05, rel=1e-6)
     assert any(e.failure for e in result.history) and "were not taken" in result.warnings[-1]
+
+
+@pytest.mark.parametrize("method, options", [("lbfgs", {}), ("SGD", {"lr": 3.0})])
+def test_a_step_into_failure_is_taken_back(method, options):
+    time = torch.linspace(0, 1, 9, dtype=torch.float64)
+    history = History(time, {"load": time, "bad": torch.zeros(9, dtype=torch.float64)})
+    bounds = {"g": Free(0.5, 3.0, log=False)}  # over 1.11 the model fails
+    result = calibrate(snap(0.6), Experiment(history, {"x": 1.08 * time}), bounds, method=method, **options)
+    assert result["g"] == pytest.approx(1.08, rel=1e-5)
+    assert "test 0 stops at row 1" in result.warnings[-1] and len(result.history) < 60
+
+
+def test_a_fit_that_ends_beside_failure_says_so():
+    time = torch.linspace(0, 1, 9, dtype=torch.float64)
+    history = History(time, {"load": time, "bad": torch.zeros(9, dtype=torch.float64)})
+    bounds = {"g": Free(0.5, 3.0, log=False)}
+    result = calibrate(snap(0.6), Experiment(history, {"x": 1.3 * time}), bounds)
+    assert 1.08 < result["g"] < 1.13 and "not at a minimum" in result.warnings[-1]
 
 
 def test_progress_shows_loss_and_parameters(capsys):
