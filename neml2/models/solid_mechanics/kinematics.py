@@ -15,7 +15,7 @@ _REFERENCE_TEMPERATURE = Parameter(
     "reference_temperature", "Temperature without expansion", promotable=False, unit="temperature"
 )
 _EIGENSTRAIN = Output("Strain without stress", unit="strain")
-_JACOBIAN = Output("Ratio of the volume to the reference volume")
+_JACOBIAN = Output("Ratio of the volume to the reference volume", option="jacobian")
 
 
 class ThermalEigenstrain(Model):
@@ -74,7 +74,7 @@ class ThermalDeformationJacobian(Model):
     """
 
     temperature: Scalar = _TEMPERATURE
-    jacobian: Scalar = _JACOBIAN
+    J: Scalar = _JACOBIAN
     T0: Scalar = _REFERENCE_TEMPERATURE
     alpha: Scalar = Parameter("CTE", "Volumetric coefficient of thermal expansion", unit="1/temperature")
 
@@ -89,7 +89,7 @@ class SwellingAndPhaseChangeDeformationJacobian(Model):
     """
 
     fluid_fraction: Scalar = Input("Volume fraction of the fluid")
-    jacobian: Scalar = _JACOBIAN
+    J: Scalar = _JACOBIAN
     c: Scalar = Parameter("phase_fraction", "Liquid share of the fluid; the rest is frozen", within="[0, 1]")
     alpha: Scalar = Parameter("swelling_coefficient", "Swelling per volume of liquid", promotable=False)
     dOmega: Scalar = Parameter(
@@ -107,7 +107,7 @@ class VolumeAdjustDeformationGradient(Model):
     """
 
     F: R2 = Input("Deformation gradient", option="input")
-    jacobian: Scalar = Input("Volume ratio")
+    J: Scalar = Input("Volume ratio", option="jacobian")
     adjusted: R2 = Output("Deformation gradient without that change of volume", option="output")
 
     def forward(self, F, J):
