@@ -14,7 +14,7 @@ import torch
 
 import neml2
 from neml2 import TransientDriver, laboratory
-from neml2.recurrent.transforms import parameter_path
+from neml2.recurrent.parameter_names import parameter_path
 
 HERE = Path(__file__).parent
 NOISE = 2.0  # MPa

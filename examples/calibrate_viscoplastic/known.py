@@ -38,7 +38,7 @@ HISTORIES = {
 
 def material():
     """The model of ``model.i`` with the true parameters."""
-    from neml2.recurrent.transforms import parameter_path
+    from neml2.recurrent.parameter_names import parameter_path
 
     model = copy.deepcopy(neml2.load_model(HERE / "model.i", "model"))
     for name, value in TRUE.items():

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from neml2.recurrent.course import Evaluation
     from neml2.recurrent.experiment import Experiment
     from neml2.recurrent.fit_result import FitResult
+    from neml2.recurrent.free import Free, Prior
     from neml2.recurrent.pyzag_model import PyzagModel
     from neml2.recurrent.pyzag_solver import HistorySolver, solve, solve_adjoint
-    from neml2.recurrent.transforms import Free, Prior
 
 __all__ = [
     "Evaluation",
@@ -42,10 +42,10 @@ _HOME = {
     "Evaluation": "neml2.recurrent.course",
     "Experiment": "neml2.recurrent.experiment",
     "FitResult": "neml2.recurrent.fit_result",
-    "Free": "neml2.recurrent.transforms",
+    "Free": "neml2.recurrent.free",
     "GradientError": "neml2.recurrent.checks",
     "HistorySolver": "neml2.recurrent.pyzag_solver",
-    "Prior": "neml2.recurrent.transforms",
+    "Prior": "neml2.recurrent.free",
     "PyzagModel": "neml2.recurrent.pyzag_model",
     "calibrate": "neml2.recurrent.calibration",
     "solve": "neml2.recurrent.pyzag_solver",

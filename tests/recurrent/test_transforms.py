@@ -7,7 +7,8 @@ from neml2.composed import ComposedModel
 from neml2.errors import MissingVariable
 from neml2.models import ScalarLinearInterpolation, VoceIsotropicHardening
 from neml2.recurrent import Free, Prior
-from neml2.recurrent.transforms import Space, parameter_path, short_names
+from neml2.recurrent.parameter_names import parameter_path, short_names
+from neml2.recurrent.transforms import Space
 from tests.recurrent.fits import bar
 
 
