@@ -30,16 +30,16 @@ def polar(F):
 
 def test_the_eigenstrain_of_a_volume_change_has_that_volume():
     eigenstrain = models.VolumeChangeEigenstrain(reference_volume=2.0)(Scalar(2.6))
-    assert float(det(R2(ONE + r2_from_sr2(eigenstrain).data)).data) == pytest.approx(1.3, rel=1e-14)
+    assert float(det(R2(ONE + r2_from_sr2(eigenstrain).data)).data.detach()) == pytest.approx(1.3, rel=1e-14)
 
 
 def test_three_linear_coefficients_are_a_volumetric_one():
     alpha, T0, T = 1e-5, 300.0, Scalar(350.0)
     linear = models.ThermalEigenstrain(reference_temperature=T0, CTE=alpha)(T)
     J = models.ThermalDeformationJacobian(reference_temperature=T0, CTE=3 * alpha)(T)
-    volume = float(det(R2(ONE + r2_from_sr2(linear).data)).data)
-    assert float(J.data) == pytest.approx(volume, abs=4 * (alpha * 50) ** 2)
-    assert float(linear.data[:3].sum()) == pytest.approx(float(J.data) - 1, rel=1e-10)
+    volume = float(det(R2(ONE + r2_from_sr2(linear).data)).data.detach())
+    assert float(J.data.detach()) == pytest.approx(volume, abs=4 * (alpha * 50) ** 2)
+    assert float(linear.data[:3].sum().detach()) == pytest.approx(float(J.data.detach()) - 1, rel=1e-10)
 
 
 @pytest.mark.parametrize("free", [True, False])
@@ -80,7 +80,9 @@ def test_a_volume_ratio_leaves_the_rotation_as_it_is():
     R, U = polar(adjusted.data)
     torch.testing.assert_close(R, ROTATION.data, **FREE)
     torch.testing.assert_close(U, J ** (-1 / 3) * STRETCH, **FREE)
-    assert float(det(adjusted).data) == pytest.approx(float(torch.linalg.det(STRETCH)) / J, rel=1e-14)
+    assert float(det(adjusted).data.detach()) == pytest.approx(
+        float(torch.linalg.det(STRETCH)) / J, rel=1e-14
+    )
 
 
 def test_the_green_lagrange_strain_is_that_of_the_stretch():
@@ -103,7 +105,7 @@ def test_free_swelling_in_any_orientation_has_no_stress():
     adjust = models.VolumeAdjustDeformationGradient(input="F", output="Fe")
     strain = models.GreenLagrangeStrain(deformation_gradient="Fe", strain="E")
     solid = ComposedModel([J, adjust, strain, elasticity("E")])
-    ratio = float(J(Scalar(0.5)).data)
+    ratio = float(J(Scalar(0.5)).data.detach())
     assert ratio == pytest.approx(1 + 0.5 * (0.35 * 0.4 - 0.65 * 0.2))
     F = R2(ratio ** (1 / 3) * ROTATION.data)
     stress = solid.call_by_name({"F": F, "fluid_fraction": Scalar(0.5)})["stress"]
