@@ -37,13 +37,15 @@ def scenario(name: str) -> Scenario:
     driver = wrapped.driver
     with torch.no_grad():
         trajectory = wrapped.run()
-    step = lower(driver.update)
+    bound = driver.bind(wrapped.history)
+    step = lower(driver.update, {n: v.sub_batch_shape for n, v in {**bound.forces, **bound.initial}.items()})
     samples = sample_points(driver.model, step, trajectory.forces)
     return Scenario(step, samples, trajectory, {n: v.data for n, v in trajectory.forces.items()})
 
 
 def at_step(s: Scenario, k: int) -> dict[str, float]:
-    """The inputs of step ``k`` of the first point, from the eager trajectory."""
+    """The inputs of step ``k``, or of the last one, of the first point, from the eager trajectory."""
+    k = min(k, s.trajectory.time.shape[0] - 1)
     point = {n: x for n, x in s.samples[0].items() if n.startswith("param:")}
     for name, symbol in s.step.inputs.items():
         base, lag = s.step.forces.get(name) or s.step.states[name]

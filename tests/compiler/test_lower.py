@@ -34,8 +34,10 @@ from tests.small_models import F64, Sites, Spring, decay, spring
 
 STRUCTURAL = {"RateCondensation", "CoordinateDescentPredictor"}  # they differentiate or iterate by themselves
 UNKNOWNS = {
+    "adr_stretched": 16,
     "gtn_minmap": 9,
     "kocks_mecking_full": 8,
+    "kwn_two_component": 14,
     "mixed_control_chaboche": 19,
     "radial_return_ri": 1,
     "ri_fb_isokin": 14,
@@ -140,7 +142,7 @@ def test_regions_of_scenarios(name: str) -> None:
 def test_a_lowered_step_solved_by_newton_is_the_eager_one(name: str) -> None:
     s = scenario(name)
     (region,) = s.step.regions
-    for k in (2, 20):
+    for k in (2, 18):
         point = at_step(s, k)
         guess = values_at([point])
         x = np.array([guess(g)[0] for g in region.guess])

@@ -17,18 +17,32 @@ POINTS = (4, 3)
 
 
 @pytest.fixture(scope="module", params=FILES, ids=lambda p: p.parent.name)
-def system(request):
-    model = load_input(request.param).get_driver("driver").driver.model
-    return next(m for m in model.modules() if isinstance(m, ImplicitUpdate)).equation_system
+def driver(request):
+    return load_input(request.param).get_driver("driver")
 
 
-def values_for(system, grad=False):
+@pytest.fixture(scope="module")
+def system(driver):
+    return next(m for m in driver.driver.model.modules() if isinstance(m, ImplicitUpdate)).equation_system
+
+
+@pytest.fixture(scope="module")
+def sites(driver):
+    """Sub-batch shapes, of states that have one."""
+    initial = driver.driver.bind(driver.history).initial
+    return {n: v.sub_batch_shape for n, v in initial.items() if v.sub_batch_ndim}
+
+
+def values_for(system, sites, grad=False):
     generator = torch.Generator().manual_seed(1)
     found = {}
     for n, kind in system.model.input_spec.items():
         size = 100.0 if "stress" in n else 300.0 if "temperature" in n or n == "T" else 0.01
-        data = size * (0.5 + torch.rand(*POINTS, *kind.BASE_SHAPE, dtype=torch.float64, generator=generator))
-        found[n] = kind(data.requires_grad_(grad))
+        size = 1e-4 if n in ("n", "n~1") else size  # of precipitates, few enough to leave some solute
+        own = sites.get(n.removesuffix("~1"), ())
+        shape = (*POINTS, *own, *kind.BASE_SHAPE)
+        data = size * (0.5 + torch.rand(shape, dtype=torch.float64, generator=generator))
+        found[n] = kind(data.requires_grad_(grad), len(own))
     return found
 
 
@@ -36,9 +50,9 @@ def flat(system, values, names):
     return torch.cat([values[n].data.reshape(*POINTS, -1) for n in names], -1)
 
 
-def test_values_and_blocks(system):
-    kernel = ResidualKernel(system)
-    values = values_for(system)
+def test_values_and_blocks(system, sites):
+    kernel = ResidualKernel(system, sites=sites)
+    values = values_for(system, sites)
     with torch.no_grad():
         r, jacobian, old = kernel(values)
         expected = system.model.call_by_name(values)
@@ -48,14 +62,14 @@ def test_values_and_blocks(system):
         def f(*tensors):
             given = dict(values)
             for n, t in zip(names, tensors, strict=True):
-                given[n] = type(values[n])(t)
+                given[n] = type(values[n])(t, values[n].sub_batch_ndim)
             made = system.model.call_by_name(given)
             return torch.cat([made[n].data.reshape(-1) for n in system.residual_names])
 
         names = [n + kind for n in system.unknown_names if n + kind in values]
         return f, names
 
-    point = {n: type(v)(v.data[1, 2]) for n, v in values.items()}
+    point = {n: type(v)(v.data[1, 2], v.sub_batch_ndim) for n, v in values.items()}
     values = point
     for kind, found in (("", jacobian), ("~1", old)):
         f, names = residual(kind)
@@ -74,11 +88,11 @@ def test_values_and_blocks(system):
         torch.testing.assert_close(found[1, 2], dense, rtol=1e-9, atol=1e-10 * float(dense.abs().max()))
 
 
-def test_gradients_of_values_and_blocks(system):
+def test_gradients_of_values_and_blocks(system, sites):
     """Also those of the Jacobian blocks, against differences of them along a random direction."""
-    kernel = ResidualKernel(system)
+    kernel = ResidualKernel(system, sites=sites)
     parameters = list(system.model.parameters())
-    values = values_for(system, grad=True)
+    values = values_for(system, sites, grad=True)
     leaves = [*parameters, *(v.data for v in values.values())]
     found = kernel(values)
     generator = torch.Generator().manual_seed(2)
@@ -110,10 +124,10 @@ def test_gradients_of_values_and_blocks(system):
     assert abs(slope - (ends[0] - ends[1]) / (2 * h)) <= 1e-6 * size
 
 
-def test_residual_alone_has_the_same_gradients(system):
-    kernel = ResidualKernel(system)
+def test_residual_alone_has_the_same_gradients(system, sites):
+    kernel = ResidualKernel(system, sites=sites)
     parameters = list(system.model.parameters())
-    values = values_for(system)
+    values = values_for(system, sites)
     r, none, _ = kernel(values, jacobians=False)
     assert none is None
     expected = flat(system, system.model.call_by_name(values), system.residual_names)

@@ -80,11 +80,12 @@ def test_the_consistent_tangent(case):
     leaves = {}
     for n in read:
         v = case.forces[n]
-        leaves[n] = v.data.expand(*batch, *v.base_shape).clone().requires_grad_(True)
+        leaves[n] = v.data.expand((*batch, *v.base_shape)).clone().requires_grad_(True)
     forces = {**case.forces, **{n: type(case.forces[n])._new(t, 0) for n, t in leaves.items()}}
     outputs = case.eager(case.state, forces, case.old).outputs
     for n, v in outputs.items():
-        flat = v.data.expand(*batch, *v.base_shape).reshape(*batch, -1)
+        inner = (*v.sub_batch_shape, *v.base_shape)
+        flat = v.data.expand((*batch, *inner)).reshape(*batch, -1)
         for i in range(flat.shape[-1]):
             if not flat.requires_grad:
                 continue

@@ -393,7 +393,7 @@ def test_gradients(path):
         history = History(
             bound.time[few],
             {n: kinds[n](v) for n, v in leaves.items()},
-            initial={n: type(bound.initial[n])(v) for n, v in starts.items()},
+            initial={n: type(v)(starts[n], v.sub_batch_ndim) for n, v in bound.initial.items()},
         )
         driver = TransientDriver(model, given.driver.time, engine=engine)
         run = driver.run(history)
