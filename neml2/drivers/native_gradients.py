@@ -33,7 +33,7 @@ def differentiated(march: NativeMarch) -> Found | None:
 
 
 def _history(march: NativeMarch, rows: int, index: torch.Tensor | None) -> Found | None:
-    """The first ``rows`` rows of some points, leg by leg: control may start from the end of the leg before."""
+    """The first ``rows`` rows of some points, leg by leg: control may start from where the last leg ended."""
     kernel, overlap = march.kernel, march.overlap
     given, starts = march.given, march.starts
     if index is not None:

@@ -35,9 +35,7 @@ def test_a_lock_is_one_of_an_open_file(tmp_path):
         assert not locked(other)
         path.read_text()  # opening and closing the file elsewhere does not drop the lock
         assert not locked(other)
-        script = (
-            "import sys; from neml2.drivers.places import *; print(locked(open(sys.argv[1], 'rb+')))"
-        )
+        script = "import sys; from neml2.drivers.places import *; print(locked(open(sys.argv[1], 'rb+')))"
         done = subprocess.run([sys.executable, "-c", script, str(path)], capture_output=True, text=True)
         assert done.stdout.strip() == "False", done.stderr
     with open(path, "rb+") as other:
