@@ -12,7 +12,7 @@ demo: .venv/installed
 	$(BIN)/python $(DEMO)/plot.py build/cyclic.h5 build/cyclic.png
 
 test: lint
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --dist loadfile
 
 lint: .venv/installed
 	$(BIN)/ruff check
