@@ -63,11 +63,13 @@ def check_time(time: torch.Tensor, lengths: torch.Tensor | None = None) -> None:
     stuck = time[1:] <= time[:-1]
     if lengths is not None:
         row = torch.arange(1, len(time)).reshape(-1, *(1,) * lengths.ndim)
-        stuck = stuck & (row < lengths)
+        missing = (1,) * (lengths.ndim + 1 - stuck.ndim)  # of a clock that all specimens share
+        stuck = stuck.reshape((*stuck.shape[:1], *missing, *stuck.shape[1:])) & (row < lengths)
     stuck = stuck.nonzero()
     if len(stuck):
         i = tuple(stuck[0].tolist())
-        before, after = float(time[i]), float(time[(i[0] + 1, *i[1:])])
+        own = i[1 : time.ndim] if lengths is None or lengths.ndim < time.ndim else i[len(i) - time.ndim + 1 :]
+        before, after = float(time[(i[0], *own)]), float(time[(i[0] + 1, *own)])
         raise ValueError(
             f"the time does not increase at step {i[0] + 1}{point(i[1:])}: {after:.12g} after {before:.12g};"
             f" every step needs a positive time increment"

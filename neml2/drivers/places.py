@@ -39,7 +39,7 @@ def check_writable(path: Path, size: int = 0) -> None:
     free = shutil.disk_usage(folder).free
     if free < size:
         raise OSError(
-            f"cannot write {target}: it needs about {size / 2**20:.0f} MB, but {free / 2**20:.0f} MB are free"
+            f"cannot write {target}: it needs about {size / 2**20:.3g} MB, but {free / 2**20:.3g} MB are free"
         )
 
 

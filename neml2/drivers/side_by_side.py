@@ -73,7 +73,7 @@ def _stacked(
     if typed is not None:
         tail = typed.sub_batch_ndim + typed.BASE_NDIM
         data = [
-            d.reshape(*d.shape[:axis], *(1,) * (axis + rank + tail - d.ndim), *d.shape[axis:]) for d in data
+            d.reshape((*d.shape[:axis], *(1,) * (axis + rank + tail - d.ndim), *d.shape[axis:])) for d in data
         ]
     whole = torch.stack(torch.broadcast_tensors(*data), dim=axis)
     return whole if typed is None else like(typed, whole)

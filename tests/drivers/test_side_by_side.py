@@ -69,3 +69,17 @@ def test_batches_that_cannot_be():
         History.batch([until, lab.monotonic(0.1, 1.0)])
     with pytest.raises(ValueError, match="history 1 has no initial value of 'S'"):
         History.batch([History(times(2), initial={"S": 1.0}), History(times(2))])
+
+
+def test_initial_values_without_a_batch():
+    parts = [
+        History([0.0, 1.0], {"load": [0.0, 1.0]}, initial={"x": Scalar(torch.tensor(v))}) for v in (1.0, 2.0)
+    ]
+    assert History.batch(parts).initial["x"].data.tolist() == [1.0, 2.0]
+
+
+def test_a_shared_clock_with_lengths():
+    load = torch.zeros(4, 3, dtype=torch.float64)
+    History([0.0, 1.0, 2.0, 2.0], {"load": load}, lengths=torch.tensor([3, 2, 3]))
+    with pytest.raises(ValueError, match="the time does not increase at step 3, point 1: 2 after 2"):
+        History([0.0, 1.0, 2.0, 2.0], {"load": load}, lengths=torch.tensor([3, 4, 3]))
