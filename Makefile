@@ -1,10 +1,10 @@
-# make demo: the cyclic test of the README.   make test: everything CI checks.
+# make demo: the cyclic test of the README.   make test: everything CI checks.   make test-all: the slow tests as well.
 
 PYTHON ?= python3
 BIN := .venv/bin
 DEMO := examples/chaboche_cyclic
 
-.PHONY: demo test lint format clean
+.PHONY: demo test test-all lint format clean
 
 demo: .venv/installed
 	mkdir -p build
@@ -12,6 +12,9 @@ demo: .venv/installed
 	$(BIN)/python $(DEMO)/plot.py build/cyclic.h5 build/cyclic.png
 
 test: lint
+	$(BIN)/pytest -n auto --dist loadfile -m "not slow"
+
+test-all: lint
 	$(BIN)/pytest -n auto --dist loadfile
 
 lint: .venv/installed

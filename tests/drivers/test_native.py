@@ -23,10 +23,14 @@ from neml2.solvers.krylov import GMRES
 from neml2.solvers.newton import Newton, NewtonWithLineSearch
 from neml2.solvers.status import Status
 from neml2.system import NonlinearSystem
+from tests.compiler.scenarios import LARGE
 from tests.drivers.materials import DrivenDecay, Tearing, decay, snap, strain, strainer, times
 
 ROOT = Path(__file__).parents[2]
-FILES = [*sorted(ROOT.glob("tests/scenarios/*/model.i")), ROOT / "examples/chaboche_cyclic/cyclic.i"]
+TAYLOR = ROOT / "tests/scenarios/cp_taylor_uniaxial/model.i"  # not for the native engine
+FILES = sorted(
+    {*ROOT.glob("tests/scenarios/*/model.i"), ROOT / "examples/chaboche_cyclic/cyclic.i"} - {TAYLOR}
+)
 STEPS = 21  # of the longer histories
 
 
@@ -86,7 +90,12 @@ def loads(*batch, steps=9, seed=0):
     return torch.rand(steps, *batch, dtype=torch.float64, generator=generator)
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda p: p.parent.name)
+def some_slow(path):
+    slow = path.parent.name in LARGE - {"cp_coupled_fcc"}
+    return pytest.param(path, marks=pytest.mark.slow) if slow else path
+
+
+@pytest.mark.parametrize("path", [some_slow(p) for p in FILES], ids=lambda p: p.parent.name)
 def test_a_history_of_a_file(path):
     given = load_input(path).get_driver("driver")
     bound = given.driver.bind(given.history)
@@ -100,6 +109,12 @@ def test_a_history_of_a_file(path):
             native.run(history),
             TransientDriver(given.driver.model, given.driver.time, engine="eager").run(history),
         )
+
+
+def test_a_schur_complement_is_left_to_the_eager_engine():
+    given = load_input(TAYLOR).get_driver("driver")
+    with torch.no_grad(), pytest.raises(NotNative, match="the linear solver of 'update' is not DenseLU"):
+        TransientDriver(given.driver.model, given.driver.time, engine="native").run(given.history)
 
 
 # ---------------------------------------------------------------------- points and batches
