@@ -21,15 +21,12 @@ pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a C
 
 
 @pytest.fixture(scope="module")
-def nvrtc(tmp_path_factory):
-    """NVRTC, and a cache of kernels of their own."""
+def nvrtc():
+    """The tests that need NVRTC skip without it."""
     try:
         cuda._bindings()
     except NoCompiler as missing:
         pytest.skip(str(missing))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("NEML2_CACHE", str(tmp_path_factory.mktemp("kernels")))
-        yield
 
 
 def there(history, device=DEVICE):

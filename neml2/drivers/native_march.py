@@ -38,6 +38,7 @@ class NativeMarch:
     events = ()
 
     def __init__(self, run: Run, kernel: Kernel, state: Values, start: Values) -> None:
+        from neml2.compiler.build import NoCompiler
         from neml2.compiler.launch import flat
 
         self.run, self.kernel, self.row = run, kernel, -1
@@ -60,6 +61,11 @@ class NativeMarch:
         self.anchored: Tensors = {}
         tensors = (*self.given.values(), *self.starts.values())
         self.differentiated = torch.is_grad_enabled() and any(t.requires_grad for t in tensors)
+        if self.differentiated:
+            try:
+                kernel.launcher("adjoint", self.like).build()
+            except NoCompiler as error:
+                raise NotNative(str(error)) from None
         aim = run.aim
         if aim is not None and aim.anchors:
             if self.differentiated and self.lengths is not None:
@@ -115,16 +121,11 @@ class NativeMarch:
 
     def _with_gradients(self, last: int) -> Trajectory:
         """The whole history at once; in the eager engine when a point fails."""
-        from neml2.compiler.build import NoCompiler
         from neml2.drivers.native_gradients import differentiated
 
         steps = len(self.run.loading)
         if self.row >= 0 or last != steps:
             raise RuntimeError("a run with gradients is made in one block")
-        try:
-            self.kernel.launcher("adjoint", self.like).build()
-        except NoCompiler as error:
-            raise NotNative(str(error)) from None
         found = differentiated(self)
         if found is None:
             self.row = steps - 1

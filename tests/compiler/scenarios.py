@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pytest
 import torch
 
 import neml2
@@ -17,7 +20,7 @@ from neml2.compiler.sample import sample_points, values_at
 from neml2.drivers.trajectory import Trajectory
 
 HERE = Path(__file__).parent.parent / "scenarios"
-LARGE = {  # kernels that take a minute to build; tests/drivers/test_native.py runs them (slow)
+LARGE = {  # kernels that take a minute to build: left to the slow tests
     "adr_stretched",
     "cp_coupled_cubic_stiffness",
     "cp_coupled_fcc",
@@ -27,7 +30,18 @@ LARGE = {  # kernels that take a minute to build; tests/drivers/test_native.py r
     "kwn_two_component",
 }
 NAMES = sorted({p.parent.name for p in HERE.glob("*/model.i")} - LARGE)
+NOT_NATIVE = {"cp_taylor_uniaxial"}  # its linear solver is a Schur complement
 SOLVED = [n for n in NAMES if "ImplicitUpdate" in (HERE / n / "model.i").read_text()]
+
+
+def for_the_compiler(paths: Iterable[Path], quick: Container[str] = ()) -> list[Any]:
+    """The input files that the compiler takes, as test parameters; large ones are slow, but ``quick``."""
+    taken = [p for p in sorted(paths) if p.parent.name not in NOT_NATIVE]
+    slow = [p.parent.name in LARGE and p.parent.name not in quick for p in taken]
+    return [
+        pytest.param(p, marks=pytest.mark.slow if s else (), id=p.parent.name)
+        for p, s in zip(taken, slow, strict=True)
+    ]
 
 
 @dataclass

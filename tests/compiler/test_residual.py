@@ -10,13 +10,16 @@ import torch
 from neml2 import load_input
 from neml2.compiler.residual import ResidualKernel
 from neml2.implicit import ImplicitUpdate
+from tests.compiler.scenarios import for_the_compiler
 
 ROOT = Path(__file__).parents[2]
-FILES = [p for p in sorted(ROOT.glob("tests/scenarios/*/model.i")) if "ImplicitUpdate" in p.read_text()]
+FILES = for_the_compiler(
+    p for p in ROOT.glob("tests/scenarios/*/model.i") if "ImplicitUpdate" in p.read_text()
+)
 POINTS = (4, 3)
 
 
-@pytest.fixture(scope="module", params=FILES, ids=lambda p: p.parent.name)
+@pytest.fixture(scope="module", params=FILES)
 def driver(request):
     return load_input(request.param).get_driver("driver")
 

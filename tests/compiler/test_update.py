@@ -16,10 +16,13 @@ from neml2.predictors import LinearExtrapolationPredictor
 from neml2.solvers.status import Status
 from neml2.step import StateUpdate
 from neml2.system import NonlinearSystem
+from tests.compiler.scenarios import for_the_compiler
 from tests.drivers.materials import DrivenDecay, decay, snap
 
 ROOT = Path(__file__).parents[2]
-FILES = [*sorted(ROOT.glob("tests/scenarios/*/model.i")), ROOT / "examples/chaboche_cyclic/cyclic.i"]
+FILES = for_the_compiler(
+    [*ROOT.glob("tests/scenarios/*/model.i"), ROOT / "examples/chaboche_cyclic/cyclic.i"]
+)
 STEP = 9  # of the history; most materials flow there
 
 
@@ -53,7 +56,7 @@ def close(a, b, off=1e-8):
     torch.testing.assert_close(a, b, rtol=0, atol=off * max(size, 1e-300))
 
 
-@pytest.fixture(scope="module", params=FILES, ids=lambda p: p.parent.name)
+@pytest.fixture(scope="module", params=FILES)
 def case(request):
     return Case(request.param)
 

@@ -23,20 +23,13 @@ def runnable(page):
     return any(kind in ("python", "console") for kind, _, _ in blocks(page))
 
 
-@pytest.fixture(scope="module")
-def kernels(tmp_path_factory):
-    """Compiled materials of all pages; some share theirs."""
-    return tmp_path_factory.mktemp("kernels")
-
-
 @pytest.mark.parametrize("page", [p for p in PAGES if runnable(p)], ids=lambda p: p.name)
-def test_examples_run(page, tmp_path, kernels):
+def test_examples_run(page, tmp_path):
     shutil.copytree(ROOT / "examples", tmp_path / "examples")
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join([str(ROOT), "."]),
         "MPLBACKEND": "agg",
-        "NEML2_CACHE": str(kernels),
     }
     script: list[str] = []
     for kind, options, text in blocks(page):

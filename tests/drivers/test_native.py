@@ -23,23 +23,13 @@ from neml2.solvers.krylov import GMRES
 from neml2.solvers.newton import Newton, NewtonWithLineSearch
 from neml2.solvers.status import Status
 from neml2.system import NonlinearSystem
-from tests.compiler.scenarios import LARGE
+from tests.compiler.scenarios import for_the_compiler
 from tests.drivers.materials import DrivenDecay, Tearing, decay, snap, strain, strainer, times
 
 ROOT = Path(__file__).parents[2]
 TAYLOR = ROOT / "tests/scenarios/cp_taylor_uniaxial/model.i"  # not for the native engine
-FILES = sorted(
-    {*ROOT.glob("tests/scenarios/*/model.i"), ROOT / "examples/chaboche_cyclic/cyclic.i"} - {TAYLOR}
-)
+FILES = [*ROOT.glob("tests/scenarios/*/model.i"), ROOT / "examples/chaboche_cyclic/cyclic.i"]
 STEPS = 21  # of the longer histories
-
-
-@pytest.fixture(scope="module", autouse=True)
-def kernel_cache(tmp_path_factory):
-    """Kernels of the tests go to a folder of their own."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("NEML2_CACHE", str(tmp_path_factory.mktemp("kernels")))
-        yield
 
 
 def same(native, eager, off=1e-8):
@@ -90,12 +80,7 @@ def loads(*batch, steps=9, seed=0):
     return torch.rand(steps, *batch, dtype=torch.float64, generator=generator)
 
 
-def some_slow(path):
-    slow = path.parent.name in LARGE - {"cp_coupled_fcc"}
-    return pytest.param(path, marks=pytest.mark.slow) if slow else path
-
-
-@pytest.mark.parametrize("path", [some_slow(p) for p in FILES], ids=lambda p: p.parent.name)
+@pytest.mark.parametrize("path", for_the_compiler(FILES, quick={"cp_coupled_fcc"}))
 def test_a_history_of_a_file(path):
     given = load_input(path).get_driver("driver")
     bound = given.driver.bind(given.history)
@@ -391,7 +376,7 @@ def test_an_interrupt_keeps_what_was_done(leaving, monkeypatch):
 # ---------------------------------------------------------------------- gradients, precision, line search
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda p: p.parent.name)
+@pytest.mark.parametrize("path", for_the_compiler(FILES))
 def test_gradients(path):
     """Of all outputs, with respect to all parameters, prescribed values and the initial state."""
     given = load_input(path).get_driver("driver")

@@ -19,14 +19,6 @@ STEPS = 40
 E0, E1, ETA1, E2, ETA2 = 800.0, 4200.0, 90.0, 2600.0, 700.0
 
 
-@pytest.fixture(scope="module", autouse=True)
-def kernel_cache(tmp_path_factory):
-    """Kernels of the tests go to a folder of their own."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("NEML2_CACHE", str(tmp_path_factory.mktemp("kernels")))
-        yield
-
-
 def zener(equilibrium=E0):
     return models.ZenerElement(
         name="element", equilibrium_modulus=equilibrium, maxwell_modulus=E1, maxwell_viscosity=ETA1

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 
-import pytest
 import torch
 from hypothesis import HealthCheck, assume, given, note, settings
 
@@ -25,14 +24,6 @@ some = settings(
     database=None,
     suppress_health_check=list(HealthCheck),
 )
-
-
-@pytest.fixture(scope="module", autouse=True)
-def kernel_cache(tmp_path_factory):
-    """Kernels of the tests go to a folder of their own."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("NEML2_CACHE", str(tmp_path_factory.mktemp("kernels")))
-        yield
 
 
 @some

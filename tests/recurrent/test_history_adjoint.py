@@ -26,14 +26,6 @@ F64 = torch.float64
 STEPS = 13
 
 
-@pytest.fixture(scope="module", autouse=True)
-def kernel_cache(tmp_path_factory):
-    """Kernels of the tests go to a folder of their own."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("NEML2_CACHE", str(tmp_path_factory.mktemp("kernels")))
-        yield
-
-
 @pytest.fixture
 def messages():
     said = []
