@@ -352,7 +352,7 @@ class Model(HoldsParameters):
         return "\n".join([self._label(), *lines])
 
     def _repr_html_(self) -> str:
-        from neml2.drivers.html_model import html
+        from neml2.drivers.pictures.html_model import html
 
         return html(self)
 

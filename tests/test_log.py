@@ -88,7 +88,7 @@ def test_unknown_names_in_the_environment(monkeypatch, text):
 
 
 def test_where_results_went(tmp_path, capsys):
-    from neml2.drivers.files import save
+    from neml2.drivers.files.formats import save
 
     class Nothing:
         def to_dict(self):

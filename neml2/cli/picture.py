@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from neml2.drivers import drawing
-from neml2.drivers.curves import curves, point_name, rows_that_count
-from neml2.drivers.cycles import loop, spread
-from neml2.drivers.hdf5 import replacing
+from neml2.drivers.files.hdf5 import replacing
+from neml2.drivers.pictures import drawing
+from neml2.drivers.pictures.curves import curves, point_name, rows_that_count
+from neml2.drivers.pictures.cycles import loop, spread
 from neml2.types import Scalar
 
 if TYPE_CHECKING:

@@ -73,7 +73,7 @@ def _parser() -> Parser:
 
 def _check_target(target: Path) -> None:
     from neml2.cli.picture import check_kind
-    from neml2.drivers.hdf5 import check_writable
+    from neml2.drivers.files.hdf5 import check_writable
 
     try:
         check_kind(target)
@@ -94,8 +94,8 @@ def _read(file: str) -> Trajectory:
 def _draw(trajectories: dict[str, Trajectory], target: Path, args: argparse.Namespace) -> str:
     """Draw into ``target``; what is to be seen, in words."""
     from neml2.cli.picture import draw, write
-    from neml2.drivers import drawing
-    from neml2.drivers.cycles import loop
+    from neml2.drivers.pictures import drawing
+    from neml2.drivers.pictures.cycles import loop
 
     first = next(iter(trajectories.values()))
     options = _options(args)
@@ -145,8 +145,8 @@ def _named(trajectories: dict[str, Trajectory]) -> list[tuple[str, Trajectory]]:
 
 def _listing(trajectory: Trajectory) -> list[str]:
     """A line for every variable: how it is written, its unit and its sentence; then the quantities."""
-    from neml2.drivers.curves import drawable
-    from neml2.drivers.declared import Declared
+    from neml2.drivers.pictures.curves import drawable
+    from neml2.drivers.results.declared import Declared
     from neml2.types import SR2, Scalar
 
     rows = []

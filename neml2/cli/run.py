@@ -167,7 +167,7 @@ def _device(name: str) -> torch.device:
 def _check_places(args: argparse.Namespace) -> None:
     """Refuse what cannot be written later, before hours of work."""
     from neml2.drivers import check_place
-    from neml2.drivers.hdf5 import check_writable
+    from neml2.drivers.files.hdf5 import check_writable
 
     ways = _ways(args.on_failure) or []
     for way in ways:
@@ -244,7 +244,7 @@ def _resume(args: argparse.Namespace) -> int:
 
 def _replay(args: argparse.Namespace) -> int:
     """Take the step again that a run has failed at."""
-    from neml2.drivers.replay import Replay
+    from neml2.drivers.engines.replay import Replay
     from neml2.hit.resuming import replay
     from neml2.solvers.status import Status
 
@@ -302,7 +302,7 @@ def _names(text: str) -> list[str]:
 
 def _streams(output: str | None) -> bool:
     """Whether results grow in a file, rather than being written at the end."""
-    from neml2.drivers.hdf5 import SUFFIXES
+    from neml2.drivers.files.hdf5 import SUFFIXES
 
     return bool(output) and Path(output or "").suffix.lower() in SUFFIXES
 
@@ -364,7 +364,7 @@ def _writing(path: str, write: Callable[[], Any]) -> Any:
 
 def _keep_part(stop: BaseException, args: argparse.Namespace, code: int) -> int:
     """Say where the steps are that were done, and how the run goes on."""
-    from neml2.drivers.places import partial
+    from neml2.drivers.files.places import partial
     from neml2.drivers.trajectory import row_numbers
 
     trajectory = getattr(stop, "trajectory", None)

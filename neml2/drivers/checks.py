@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import torch
 
-from neml2.drivers.files import load_flat
+from neml2.drivers.files.formats import load_flat
 from neml2.drivers.from_file import Pairs, PrescribedTransient, declare, value_fields
 from neml2.fields import Dependency, Field, FileField, Option
 from neml2.registry import did_you_mean, listing, register

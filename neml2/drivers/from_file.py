@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 
-from neml2.drivers.control import Control
-from neml2.drivers.files import check_place, save
-from neml2.drivers.history import History
-from neml2.drivers.memory import result_size
+from neml2.drivers.control.control import Control
+from neml2.drivers.engines.memory import result_size
+from neml2.drivers.files.formats import check_place, save
+from neml2.drivers.histories.history import History
 from neml2.drivers.trajectory import Path, Trajectory
 from neml2.drivers.transient import TransientDriver
 from neml2.fields import Dependency, Field, FileField, Option, ValueField

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from neml2.drivers.declared import Declared
+from neml2.drivers.results.declared import Declared
 from neml2.errors import MissingVariable
 from neml2.lags import lagged, split
 from neml2.registry import did_you_mean, listing
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import xarray
     from matplotlib.axes import Axes
 
-    from neml2.drivers.events import Found
+    from neml2.drivers.increments.events import Found
 
 Values = dict[str, TensorWrapper]
 Path = str | os.PathLike[str]
@@ -66,7 +66,7 @@ class Trajectory:
     cycle
         The number of the cycle of every row, integers ``(n,)``, where the history counts them.
     events
-        What happened on the way, :class:`~neml2.drivers.events.Found`.
+        What happened on the way, :class:`~neml2.drivers.increments.events.Found`.
     """
 
     time: torch.Tensor
@@ -200,13 +200,13 @@ class Trajectory:
 
     def to_xarray(self) -> xarray.Dataset:
         """An :class:`xarray.Dataset` in the layout of the files: named dimensions, physical components."""
-        from neml2.drivers.xarray_view import to_xarray
+        from neml2.drivers.results.xarray_view import to_xarray
 
         return to_xarray(self)
 
     def to_hdf5(self, path: Path) -> None:
         """Write an HDF5 file for ``xarray.open_dataset(path)``; an old file is replaced at the very end."""
-        from neml2.drivers.hdf5 import write
+        from neml2.drivers.files.hdf5 import write
 
         write(self, path)
 
@@ -218,7 +218,7 @@ class Trajectory:
         :class:`FileNotFoundError`, or :class:`ValueError` for a file that is something else or damaged. Shear
         components may differ from the original in their last bit, everything else is the same.
         """
-        from neml2.drivers.reading import read
+        from neml2.drivers.files.reading import read
 
         return read(path, lazy)
 
@@ -226,8 +226,8 @@ class Trajectory:
         """Draw ``y`` over ``x``: ``trajectory.plot("strain.xx", "stress.xx", "loop.png")``; returns the axes.
 
         Names are Scalars, ``time``, components (``stress.xx`` or ``stress_xx``) and quantities such as
-        ``von_mises(stress)``; see :func:`neml2.drivers.curves.curves`. With ``path`` the picture is saved as
-        well. A line ends where its point does; a point that failed ends in a cross.
+        ``von_mises(stress)``; see :func:`neml2.drivers.pictures.curves.curves`. With ``path`` the picture is
+        saved as well. A line ends where its point does; a point that failed ends in a cross.
 
         points
             Which points: numbers, or indices in the batch; by default all. Of more than 50 lines a band is
@@ -243,7 +243,7 @@ class Trajectory:
 
         Raises :class:`~neml2.errors.MissingVariable` for names, :class:`ValueError` for what cannot be drawn.
         """
-        from neml2.drivers.plot import plot
+        from neml2.drivers.pictures.plot import plot
 
         return plot(self, x, y, path, **options)
 
@@ -251,12 +251,12 @@ class Trajectory:
 
     def summary(self) -> str:
         """One screen: steps, batch, failures, iterations, and the range of every variable."""
-        from neml2.drivers.summary import summary
+        from neml2.drivers.pictures.summary import summary
 
         return summary(self)
 
     def _repr_html_(self) -> str:
-        from neml2.drivers.html_trajectory import html
+        from neml2.drivers.pictures.html_trajectory import html
 
         return html(self)
 

@@ -9,24 +9,24 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from neml2.drivers.aim import Aim
-from neml2.drivers.binding import Loading
-from neml2.drivers.declared import Declared, declarations
-from neml2.drivers.eager import EagerMarch
-from neml2.drivers.events import Event
-from neml2.drivers.files import check_place
-from neml2.drivers.history import History, is_a
-from neml2.drivers.increments import Increments
-from neml2.drivers.memory import Budget, Pace, as_bytes, budget, result_size
-from neml2.drivers.native import NativeEngine, NotNative
-from neml2.drivers.plan import Plan, as_events, check_parameters, read_history, record_history
-from neml2.drivers.run import March, Run
-from neml2.drivers.saving import Save
-from neml2.drivers.sinks import File, Memory, Sink
-from neml2.drivers.stepped import SteppedMarch
-from neml2.drivers.stepping import Stepping
+from neml2.drivers.control.aim import Aim
+from neml2.drivers.engines.eager import EagerMarch
+from neml2.drivers.engines.memory import Budget, Pace, as_bytes, budget, result_size
+from neml2.drivers.engines.native import NativeEngine, NotNative
+from neml2.drivers.engines.plan import Plan, as_events, check_parameters, read_history, record_history
+from neml2.drivers.engines.run import March, Run
+from neml2.drivers.engines.sinks import File, Memory, Sink
+from neml2.drivers.files.formats import check_place
+from neml2.drivers.files.writer import Unfinished, Writer
+from neml2.drivers.histories.binding import Loading
+from neml2.drivers.histories.history import History, is_a
+from neml2.drivers.increments.events import Event
+from neml2.drivers.increments.increments import Increments
+from neml2.drivers.increments.stepped import SteppedMarch
+from neml2.drivers.increments.stepping import Stepping
+from neml2.drivers.results.declared import Declared, declarations
+from neml2.drivers.results.saving import Save
 from neml2.drivers.trajectory import Origin, Path, Trajectory
-from neml2.drivers.writer import Unfinished, Writer
 from neml2.errors import ConvergenceError
 from neml2.model import Model
 from neml2.registry import did_you_mean, listing
@@ -113,7 +113,7 @@ class TransientDriver:
     @cached_property
     def _controlled(self) -> NativeEngine:
         """The update, and its kernel, whose strain is an unknown."""
-        from neml2.drivers.controlled import controlled
+        from neml2.drivers.control.controlled import controlled
 
         return NativeEngine(StateUpdate(controlled(self.model, self.strain, self.stress)))
 
@@ -140,7 +140,7 @@ class TransientDriver:
         """The engine that takes the history, the history as typed values, and its control."""
         if history.control is None:
             return self._engine, history.bind(self.update, self.time, self.settings), None
-        from neml2.drivers.conjugates import chosen_strain, chosen_stress
+        from neml2.drivers.control.conjugates import chosen_strain, chosen_stress
 
         strain, stress = chosen_strain(self.model, self.strain), chosen_stress(self.model, self.stress)
         like = next((p for p in self.model.parameters()), history.time)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from neml2.drivers.files.writer import Unfinished
 from neml2.drivers.trajectory import Path, Trajectory
 from neml2.drivers.transient import TransientDriver
-from neml2.drivers.writer import Unfinished
 from neml2.hit.errors import InputError
 from neml2.hit.loading import load_string
 from neml2.model import Model
 
 if TYPE_CHECKING:
-    from neml2.drivers.replay import Replay
+    from neml2.drivers.engines.replay import Replay
     from neml2.step import StepResult
 
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from neml2.drivers.given import as_data
-from neml2.drivers.history import History
+from neml2.drivers.histories.given import as_data
+from neml2.drivers.histories.history import History
 from neml2.registry import did_you_mean, listing
 from neml2.types import TensorWrapper
 
@@ -47,7 +47,7 @@ class Experiment:
     """A test: its load history, and responses that a model is to reproduce.
 
     history
-        One specimen's :class:`~neml2.drivers.History`, as from :mod:`neml2.drivers.laboratory` or a table.
+        One specimen's :class:`~neml2.drivers.History`, as from ``neml2.drivers.laboratory`` or a table.
     responses
         Measured values by name, ``(n,)``: one for every row of the history, or for every one of ``times``.
         A name is a Scalar of the model, a physical component such as ``"stress.xx"``, or a quantity such as
@@ -132,7 +132,7 @@ class Experiment:
 
         Raises :class:`ValueError`, with line and column, for anything in the table that is not as said.
         """
-        from neml2.drivers.measured import from_csv
+        from neml2.drivers.histories.measured import from_csv
         from neml2.recurrent.experiment_table import from_table
 
         table = from_csv(path, delimiter, decimal, skip)
@@ -151,7 +151,7 @@ class Experiment:
         **options: Any,
     ) -> Experiment:
         """From a measured table in memory; see :meth:`from_csv`."""
-        from neml2.drivers.measured import from_pandas
+        from neml2.drivers.histories.measured import from_pandas
         from neml2.recurrent.experiment_table import from_table
 
         return from_table(cls, from_pandas(table), time, control, responses, name, options)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from neml2.drivers.control import Control
-from neml2.drivers.given import as_data
+from neml2.drivers.control.control import Control
+from neml2.drivers.histories.given import as_data
 from neml2.html import Markup, card, element, sparkline, table
 from neml2.registry import listing
 

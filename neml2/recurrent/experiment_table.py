@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from neml2.drivers.control import LABELS
-from neml2.drivers.measured import CONTROLLED, Reading, Table, measured
+from neml2.drivers.control.control import LABELS
+from neml2.drivers.histories.measured import CONTROLLED, Reading, Table, measured
 from neml2.registry import did_you_mean, listing
 
 if TYPE_CHECKING:

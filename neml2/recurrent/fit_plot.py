@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from neml2.drivers.conjugates import chosen_strain
-from neml2.drivers.curves import curves
-from neml2.drivers.drawing import PALETTE, dress, legend, shades
+from neml2.drivers.control.conjugates import chosen_strain
+from neml2.drivers.pictures.curves import curves
+from neml2.drivers.pictures.drawing import PALETTE, dress, legend, shades
 from neml2.drivers.trajectory import Trajectory
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ import torch
 from neml2.compiler.build import NoCompiler
 from neml2.compiler.march import chosen, run_adjoint, run_march
 from neml2.derivatives import expand_batch
-from neml2.drivers.aim import TARGET
-from neml2.drivers.history import History
-from neml2.drivers.native import NativeMarch, NotNative
-from neml2.drivers.plan import Plan
+from neml2.drivers.control.aim import TARGET
+from neml2.drivers.engines.native import NativeMarch, NotNative
+from neml2.drivers.engines.plan import Plan
+from neml2.drivers.histories.history import History
 from neml2.drivers.trajectory import Trajectory
 from neml2.drivers.transient import TransientDriver
 from neml2.recurrent.sensitivities import known_outputs
@@ -40,7 +40,7 @@ def checkpointed(
     the unknowns of so many rows, which it makes again. The gradient takes one more run for it.
 
     The native engine does this; runs that it refuses (with ``engine="native"`` they raise
-    :class:`~neml2.drivers.native.NotNative`) and runs with points that fail in the kernel are those of
+    :class:`~neml2.drivers.NotNative`) and runs with points that fail in the kernel are those of
     :meth:`~neml2.drivers.TransientDriver.run`, and channel ``driver`` says so. Raises what that raises, and
     :class:`ValueError` for ``every`` below 1.
     """

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
-from neml2.drivers.history import History
+from neml2.drivers.histories.history import History
 from neml2.drivers.trajectory import Trajectory
 from neml2.drivers.transient import TransientDriver
 from neml2.recurrent.free import Entry

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 
 from neml2 import log
-from neml2.drivers.conjugates import chosen_strain
-from neml2.drivers.history import History
-from neml2.drivers.run import NotNative
+from neml2.drivers.control.conjugates import chosen_strain
+from neml2.drivers.engines.run import NotNative
+from neml2.drivers.histories.history import History
 from neml2.drivers.trajectory import Trajectory
 from neml2.drivers.transient import TransientDriver
 from neml2.model import Model

@@ -10,10 +10,10 @@ import torch
 from neml2.compiler.build import NoCompiler
 from neml2.compiler.march import run_march, run_sensitivity
 from neml2.derivatives import expand_batch
-from neml2.drivers.aim import TARGET, Aim
-from neml2.drivers.history import History
-from neml2.drivers.native import NativeEngine, NativeMarch, NotNative
-from neml2.drivers.run import Run
+from neml2.drivers.control.aim import TARGET, Aim
+from neml2.drivers.engines.native import NativeEngine, NativeMarch, NotNative
+from neml2.drivers.engines.run import Run
+from neml2.drivers.histories.history import History
 from neml2.drivers.trajectory import Trajectory
 from neml2.recurrent.reverse_sensitivities import initial_slopes
 from neml2.solvers.status import Status
@@ -27,7 +27,7 @@ def natively(
 ) -> tuple[Trajectory, Slopes] | None:
     """The trajectory and ``{(output, parameter): (n, *batch, *output, *parameter)}``.
 
-    The answer is ``None`` when a point fails. Raises :class:`~neml2.drivers.native.NotNative` for models,
+    The answer is ``None`` when a point fails. Raises :class:`~neml2.drivers.NotNative` for models,
     histories and machines that the compiler does not take.
     """
     if any(s.until is not None for s in history.segments):

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from neml2.drivers import derived
-from neml2.drivers.conditions import component
-from neml2.drivers.conjugates import chosen_strain, chosen_stress
+from neml2.drivers.control.conjugates import chosen_strain, chosen_stress
+from neml2.drivers.increments.conditions import component
+from neml2.drivers.results import derived
 from neml2.drivers.trajectory import Trajectory
 from neml2.drivers.transient import TransientDriver
 from neml2.errors import MissingVariable

@@ -10,8 +10,8 @@ from dataclasses import replace
 import torch
 
 from neml2.derivatives import expand_batch
-from neml2.drivers.history import History
-from neml2.drivers.run import Run
+from neml2.drivers.engines.run import Run
+from neml2.drivers.histories.history import History
 from neml2.drivers.trajectory import Trajectory
 from neml2.drivers.transient import TransientDriver
 from neml2.model import Model

@@ -7,9 +7,9 @@ from typing import Any
 
 import torch
 
-from neml2.drivers.history import History
-from neml2.drivers.native import NotNative
-from neml2.drivers.plan import Plan
+from neml2.drivers.engines.native import NotNative
+from neml2.drivers.engines.plan import Plan
+from neml2.drivers.histories.history import History
 from neml2.drivers.trajectory import Trajectory
 from neml2.drivers.transient import TransientDriver
 from neml2.errors import MissingVariable

@@ -5,7 +5,7 @@ import pytest
 from matplotlib.colors import to_hex
 
 from neml2.cli import picture
-from neml2.drivers import drawing
+from neml2.drivers.pictures import drawing
 from neml2.types import Scalar
 from tests.drivers.trajectories import made, saw, scalar, uniaxial
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from neml2.cli import plot
-from neml2.drivers import drawing
+from neml2.drivers.pictures import drawing
 from tests.drivers.trajectories import made, saw, scalar, uniaxial
 
 

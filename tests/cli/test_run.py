@@ -12,8 +12,8 @@ from matplotlib.colors import to_hex
 
 from neml2 import Trajectory
 from neml2.cli import picture, run
-from neml2.drivers import drawing
-from neml2.drivers.rows import Rows
+from neml2.drivers.files.rows import Rows
+from neml2.drivers.pictures import drawing
 
 FOLDER = Path(__file__).parents[1] / "bad_input"
 GOOD = str(FOLDER / "good.i")
@@ -184,7 +184,7 @@ def test_save_as_of_the_input(folder, capsys):
 @pytest.fixture
 def stopped_at_3(monkeypatch):
     """Something happens in the middle of step 3, once."""
-    from neml2.drivers.eager import EagerMarch
+    from neml2.drivers.engines.eager import EagerMarch
 
     step = EagerMarch._step
 
@@ -409,7 +409,7 @@ def test_a_full_disk_is_told_once(folder, capsys, monkeypatch):
     def full(*args):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("neml2.drivers.rows.Rows.append", full)
+    monkeypatch.setattr("neml2.drivers.files.rows.Rows.append", full)
     assert run.main([GOOD, "-o", "out.h5"]) == 1
     told = capsys.readouterr().err
     assert told.count("cannot") == 1

@@ -375,7 +375,7 @@ def test_runs_go_on_eagerly_where_the_disk_is_full(cache, tmp_path, monkeypatch)
     assert results[0].equal(results[1])
     ((channel, text),) = [s for s in said if s[0] == "driver"]
     assert channel == "driver" and re.search(f"runs in the eager engine: {FULL}", text)
-    with pytest.raises(neml2.drivers.native.NotNative, match=FULL):
+    with pytest.raises(neml2.drivers.engines.native.NotNative, match=FULL):
         neml2.TransientDriver(given.model, engine="native").run(given.history)
     script(tmp_path, "mine++", f'exec {real} "$@"')  # space again
     again = neml2.TransientDriver(given.model, engine="native").run(given.history)["stress"].data
@@ -398,5 +398,5 @@ exec {real} "$@\""""
     driver.run(given.history)["stress"].data[-1].sum().backward()
     assert any(p.grad is not None for p in given.model.parameters())
     driver.engine = "native"
-    with pytest.raises(neml2.drivers.native.NotNative, match=FULL):
+    with pytest.raises(neml2.drivers.engines.native.NotNative, match=FULL):
         driver.run(given.history)

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from neml2.drivers import History, TransientDriver
-from neml2.drivers.writer import Writer
+from neml2.drivers.files.writer import Writer
 from tests.drivers.materials import strain, strainer, times
 
 

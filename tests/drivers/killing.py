@@ -20,10 +20,10 @@ import numpy as np
 import torch
 import xarray
 
-from neml2.drivers import hdf5
-from neml2.drivers.saving import Save
+from neml2.drivers.files import hdf5
+from neml2.drivers.files.writer import Unfinished, Writer
+from neml2.drivers.results.saving import Save
 from neml2.drivers.trajectory import Origin, Trajectory
-from neml2.drivers.writer import Unfinished, Writer
 from neml2.types import SR2, Scalar
 
 STEPS, POINTS = 60, 300

@@ -2,7 +2,7 @@
 
 import torch
 
-from neml2.drivers.segments import HOLD, Segment
+from neml2.drivers.histories.segments import HOLD, Segment
 
 LOAD = [Segment(10.0, 5, strain={"xx": 0.01}, cycle=1), Segment(10.0, 2, strain={"xx": HOLD}, cycle=1)]
 UNLOAD = [Segment(2.0, 4, stress={"xx": 0.0}, cycle=2), Segment(1.0, 2, strain={"xx": -0.01}, cycle=2)]

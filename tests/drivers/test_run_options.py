@@ -13,11 +13,11 @@ import torch
 from neml2 import load_input
 from neml2.drivers import History, TransientDriver
 from neml2.drivers import laboratory as lab
-from neml2.drivers.eager import EagerMarch
-from neml2.drivers.increments import Increments
-from neml2.drivers.run import Run
-from neml2.drivers.saving import Save
-from neml2.drivers.segments import HOLD, Segment
+from neml2.drivers.engines.eager import EagerMarch
+from neml2.drivers.engines.run import Run
+from neml2.drivers.histories.segments import HOLD, Segment
+from neml2.drivers.increments.increments import Increments
+from neml2.drivers.results.saving import Save
 from neml2.errors import ConvergenceError
 from neml2.solvers.status import Status
 from tests.drivers.materials import decay, snap, times

@@ -3,7 +3,7 @@ import torch
 
 from neml2.composed import ComposedModel
 from neml2.drivers import History, Trajectory, TransientDriver
-from neml2.drivers.saving import Save
+from neml2.drivers.results.saving import Save
 from neml2.drivers.trajectory import concatenate, expanded
 from neml2.errors import MissingVariable
 from neml2.implicit import ImplicitUpdate

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from neml2.drivers import History, TransientDriver
-from neml2.drivers.memory import result_size
+from neml2.drivers.engines.memory import result_size
 from neml2.errors import ConvergenceError
 from neml2.solvers.status import Status
 from tests.drivers.materials import Tearing, decay, snap, strain, strainer, times

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from neml2.drivers.declared import Declared
+from neml2.drivers.results.declared import Declared
 from neml2.drivers.trajectory import Origin, Trajectory
 from neml2.solvers import Status
 from neml2.types import SR2, Scalar

@@ -5,7 +5,7 @@ import torch
 
 import neml2
 from neml2.drivers import Replay, Trajectory
-from neml2.drivers.run import Run
+from neml2.drivers.engines.run import Run
 from neml2.errors import ConvergenceError
 from neml2.hit.resuming import replay
 from neml2.solvers.status import Status

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from neml2 import ComposedModel, ImplicitUpdate, NonlinearSystem, TransientDriver, models
-from neml2.drivers.controlled import CONTROLS, controlled
+from neml2.drivers.control.controlled import CONTROLS, controlled
 from neml2.predictors import ConstantExtrapolationPredictor
 from neml2.types import MRP, R2, SR2, Scalar, euler_rodrigues, inner, rotate
 

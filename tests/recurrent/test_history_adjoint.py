@@ -10,8 +10,8 @@ import torch
 from neml2 import Scalar, load_input, log
 from neml2.composed import ComposedModel
 from neml2.drivers import History, TransientDriver
-from neml2.drivers.native import NotNative
-from neml2.drivers.segments import HOLD, Segment
+from neml2.drivers.engines.native import NotNative
+from neml2.drivers.histories.segments import HOLD, Segment
 from neml2.errors import MissingVariable
 from neml2.implicit import ImplicitUpdate
 from neml2.models.common.time_integration import BackwardEulerTimeIntegration

@@ -7,7 +7,7 @@ import pytest
 
 import neml2
 from neml2.drivers import TransientDriver, laboratory
-from neml2.drivers.segments import HOLD, Segment
+from neml2.drivers.histories.segments import HOLD, Segment
 from neml2.errors import MissingVariable
 from neml2.models import LinearIsotropicElasticity
 from neml2.recurrent import Experiment

@@ -10,8 +10,8 @@ import torch
 
 from neml2 import Scalar, load_input, log
 from neml2.drivers import History, TransientDriver
-from neml2.drivers.native import NotNative
-from neml2.drivers.segments import HOLD, Segment
+from neml2.drivers.engines.native import NotNative
+from neml2.drivers.histories.segments import HOLD, Segment
 from neml2.errors import ConvergenceError, MissingVariable
 from neml2.recurrent.sensitivities import sensitivities
 from neml2.solvers.krylov import GMRES

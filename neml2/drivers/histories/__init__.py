@@ -1,0 +1,1 @@
+"""What is prescribed: histories from segments, standard tests, tables and text."""
