@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ from neml2.model import Model
 from neml2.recurrent.checks import GradientError
 from neml2.recurrent.experiment import Experiment, Response
 from neml2.recurrent.predictions import Compared, compared, quantity
+from neml2.recurrent.spare_drivers import lent, structure
 from neml2.recurrent.transforms import Space
 from neml2.types import TensorWrapper
 
@@ -41,7 +43,8 @@ class Misfit:
     """The residuals of a model with respect to experiments, as functions of the coordinates of a fit.
 
     Their order is that of the groups, of the responses in each, of the tests, and of the points. The model is
-    a copy: the one that was given keeps its parameters.
+    a copy: the one that was given keeps its parameters. Runs are made by a twin that keeps its kernels for
+    the next fit of a model of this structure.
     """
 
     def __init__(
@@ -58,6 +61,7 @@ class Misfit:
         free = set(self.space.paths.values())
         for path, p in self.driver.model.named_parameters():
             p.requires_grad_(path in free)
+        self._structure = structure(self.driver)
         self.absolute = _one_way_of_noise(self.experiments)
         self.groups = self._groups()
         self.runs = 0
@@ -73,23 +77,13 @@ class Misfit:
 
     # ------------------------------------------------------------------ evaluations
 
-    def run(self, u: np.ndarray, graph: bool = False) -> list[Trajectory]:
+    def run(self, u: np.ndarray) -> list[Trajectory]:
         """The trajectories of all groups.
 
         Raises :class:`Failed` where one of the tests did not come to its end.
         """
-        self._set(u)
-        self.runs += 1
-        with torch.set_grad_enabled(graph):
-            found = [self._run(group.history) for group in self.groups]
-        for group, trajectory in zip(self.groups, found):
-            if trajectory.failures:
-                point, row, status = min(trajectory.failures, key=lambda f: f[1])
-                more = len({p for p, _, _ in trajectory.failures}) - 1
-                others = f", and {more} more tests do" if more else ""
-                test = self._called(group.numbers[point[0] if point else 0])
-                raise Failed(f"{test} stops at row {row} ({status.name.lower().replace('_', ' ')}){others}")
-        return found
+        with self._at(u) as driver, torch.no_grad():
+            return self._runs(driver)
 
     def residuals(self, u: np.ndarray) -> np.ndarray:
         """The weighted differences of model and measurement, those of priors last, ``(m,)``.
@@ -108,16 +102,14 @@ class Misfit:
 
         Raises :class:`Failed`, or :class:`~neml2.recurrent.GradientError` for a gradient that is not finite.
         """
-        known = dict(self.driver.model.named_parameters())
-        for p in known.values():
-            p.grad = None
-        loss = 0.5 * self._differences(self.run(u, graph=True)).square().sum()
-        loss.backward()
         by = np.zeros(len(self.space))
-        for i, e in enumerate(self.space.entries):
-            grad = known[e.path].grad
-            by[i] = 0.0 if grad is None else float(grad.reshape(-1)[e.index])
-            _expect_finite(by[i], e.label)
+        with self._at(u) as driver, torch.enable_grad():
+            loss = 0.5 * self._differences(self._runs(driver)).square().sum()
+            loss.backward()
+            for i, e in enumerate(self.space.entries):
+                grad = driver.model.get_parameter(e.path).grad
+                by[i] = 0.0 if grad is None else float(grad.reshape(-1)[e.index])
+                _expect_finite(by[i], e.label)
         prior, slopes = self.space.prior_residuals(u)
         by += slopes.T @ prior
         return float(loss.detach()) + 0.5 * float(prior @ prior), by * self.space.slopes(u)
@@ -126,8 +118,8 @@ class Misfit:
         """The derivatives of the residuals by the coordinates of the fit, ``(m, p)``."""
         from neml2.recurrent.jacobian import slopes
 
-        self._set(u)
-        parts = [slopes(self.driver, g.history, g.compared, self.space) for g in self.groups]
+        with self._at(u) as driver:
+            parts = [slopes(driver, g.history, g.compared, self.space) for g in self.groups]
         found = torch.cat(parts).numpy()
         for i, label in enumerate(self.space.labels):
             _expect_finite(float(found[:, i].sum()), label)
@@ -141,9 +133,8 @@ class Misfit:
 
     def trajectories(self, u: np.ndarray) -> dict[str, Trajectory]:
         """What the model makes of every test, alone, by its name or number."""
-        self._set(u)
-        with torch.no_grad():
-            return {e.name or str(i): self._run(e.history) for i, e in enumerate(self.experiments)}
+        with self._at(u) as driver, torch.no_grad():
+            return {e.name or str(i): self._run(driver, e.history) for i, e in enumerate(self.experiments)}
 
     def compared_points(self, u: np.ndarray) -> dict[str, np.ndarray]:
         """Test, response, time, measured and predicted value of every measured point, ``(k,)`` each."""
@@ -184,9 +175,27 @@ class Misfit:
                 parts.append(difference)
         return torch.cat(parts)
 
-    def _run(self, history: History) -> Trajectory:
+    @contextlib.contextmanager
+    def _at(self, u: np.ndarray) -> Iterator[TransientDriver]:
+        """The driver that makes the runs, its model with these parameters."""
+        self._set(u)
+        with lent(self.driver, self._structure) as driver:
+            yield driver
+
+    def _runs(self, driver: TransientDriver) -> list[Trajectory]:
+        self.runs += 1
+        found = [self._run(driver, group.history) for group in self.groups]
+        for group, trajectory in zip(self.groups, found):
+            if trajectory.failures:
+                point, row, status = min(trajectory.failures, key=lambda f: f[1])
+                more = len({p for p, _, _ in trajectory.failures}) - 1
+                others = f", and {more} more tests do" if more else ""
+                test = self._called(group.numbers[point[0] if point else 0])
+                raise Failed(f"{test} stops at row {row} ({status.name.lower().replace('_', ' ')}){others}")
+        return found
+
+    def _run(self, driver: TransientDriver, history: History) -> Trajectory:
         """In a kernel where that is possible: a fit makes many runs, however short they are."""
-        driver = self.driver
         if driver.engine == "auto":
             try:
                 driver.engine = "native"
@@ -194,6 +203,8 @@ class Misfit:
             except NotNative as reason:
                 log.emit("driver", log.WARNING, f"the fit is done in the eager engine: {reason}")
                 driver.engine = "eager"
+            finally:
+                self.driver.engine = driver.engine
         return driver.run(history, progress=False)
 
     def _set(self, u: np.ndarray) -> None:
