@@ -12,30 +12,28 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
-import neml2
 from neml2.cli.common import FAILED, OK, Failure, Parser, columns, guarded, load_extensions, plural, say
-from neml2.fields import (
-    BLOCK_NAME,
-    OPTION_NAME,
-    REQUIRED,
-    DependencyField,
-    Field,
-    FileField,
-    InputField,
-    OptionField,
-    OutputField,
-    ParameterField,
-    Variable,
+from neml2.cli.facts import (
+    Row,
+    described,
+    first_sentence,
+    instead,
+    options,
+    rows,
+    source_path,
+    template,
+    tensor_types,
 )
-from neml2.model import Model
+from neml2.cli.reference import write
 from neml2.registry import SECTIONS, Entry, did_you_mean, entries
 
 _EPILOG = """\
-Without flags the types are listed with their first sentence; --type gives the page of one type.
+Without arguments the types are listed with their first sentence; with the name of a type its page is printed.
 
+  neml2-syntax VoceIsotropicHardening
   neml2-syntax --section Solvers
-  neml2-syntax --type VoceIsotropicHardening
-  neml2-syntax --json catalogue.json"""
+  neml2-syntax --json catalogue.json
+  neml2-syntax --markdown docs/reference --examples examples/recipes"""
 
 
 @guarded
@@ -43,8 +41,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run `neml2-syntax`; returns the exit code."""
     parser = _parser()
     args = parser.parse_args(argv)
-    if args.server and (args.section or args.type or args.summary or args.json):
-        return say("--server cannot be combined with --section, --type, --summary or --json", FAILED)
+    if args.server and (args.name or args.section or args.type or args.summary or args.json or args.markdown):
+        return say(
+            "--server cannot be combined with a type, --section, --summary, --json or --markdown", FAILED
+        )
     from neml2.hit.input_file import load_catalogue
 
     load_catalogue()
@@ -52,9 +52,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.server:
         serve(sys.stdin, sys.stdout)
         return OK
+    args.type = args.type or args.name
     found = select(args.section, args.type)
     if args.json:
         _write_json(found, args.json)
+    elif args.markdown:
+        print(f"{args.markdown}: {plural(write(found, args.markdown, args.examples), 'page')}")
     else:
         print(_text(found, args))
     return OK
@@ -62,8 +65,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser() -> Parser:
     parser = Parser("neml2-syntax", "Show the types of input files and their options.", _EPILOG)
+    parser.add_argument("name", metavar="TYPE", nargs="?", help="only this type")
     parser.add_argument("--section", metavar="S", help=f"only this section: {', '.join(SECTIONS)}")
-    parser.add_argument("--type", metavar="T", help="only this type")
+    parser.add_argument("--type", metavar="T", help="the same as TYPE")
     parser.add_argument("--summary", action="store_true", help="only count the types of each section")
     parser.add_argument(
         "--json",
@@ -71,6 +75,16 @@ def _parser() -> Parser:
         nargs="?",
         const="syntax.json",
         help="write everything as JSON to FILE (default syntax.json; '-' is standard output)",
+    )
+    parser.add_argument(
+        "--markdown", metavar="FOLDER", help="write a page for every family of types, and an index"
+    )
+    parser.add_argument(
+        "--examples",
+        metavar="FOLDER",
+        action="append",
+        default=[],
+        help="input files whose blocks the pages show (repeatable)",
     )
     parser.add_argument(
         "--server", action="store_true", help="answer JSON requests, one per line, on standard input"
@@ -99,95 +113,6 @@ def select(section: str | None = None, type_name: str | None = None) -> list[Ent
         )
         raise Failure(f"no type '{type_name}'{where}{hint}")
     return chosen
-
-
-# -------------------------------------------------------------------- JSON
-
-
-def described(entry: Entry) -> dict[str, Any]:
-    """One type as a JSON object."""
-    return {
-        "type": entry.name,
-        "section": entry.section,
-        "doc": inspect.getdoc(entry.cls) or "",
-        "source_path": source_path(entry.cls),
-        "class_name": "",
-        "options": options(entry),
-    }
-
-
-def options(entry: Entry) -> list[dict[str, Any]]:
-    """The options of a type as JSON objects; unit, range and choices where they are declared."""
-    return [_option(f, entry) for f in _fields(entry) if f.option]
-
-
-def _fields(entry: Entry) -> list[Field]:
-    return [f for f in entry.fields.values() if not isinstance(f, FileField)]
-
-
-def _option(f: Field, entry: Entry) -> dict[str, Any]:
-    described = {
-        "name": f.option,
-        "doc": f.doc,
-        "ftype": _role(f),
-        "required": _needed(f, entry),
-        "type": _type_name(f),
-        "value": _default(f, entry),
-    }
-    within = getattr(f, "within", None)
-    extra = {"unit": f.unit, "range": within.text if within else "", "choices": getattr(f, "choices", ())}
-    return {**described, **{k: list(v) if k == "choices" else v for k, v in extra.items() if v}}
-
-
-def _needed(f: Field, entry: Entry) -> bool:
-    """Whether a block has to have the option, by itself or along with another one that it has to have."""
-    if not isinstance(f, OptionField) or not f.goes_with:
-        return f.required
-    return any(other.required for other in entry.fields.values() if other.option == f.goes_with)
-
-
-def _role(f: Field) -> str:
-    if isinstance(f, InputField):
-        return "INPUT"
-    if isinstance(f, OutputField):
-        return "OUTPUT"
-    if isinstance(f, ParameterField) and f.promotable:
-        return "PARAMETER"
-    return "NONE"
-
-
-def _type_name(f: Field) -> str:
-    name = f.section if isinstance(f, DependencyField) else getattr(f.type, "__name__", str(f.type))
-    if hasattr(f.type, "__args__") and not isinstance(f, DependencyField):
-        name = ", ".join(a.__name__ for a in f.type.__args__)
-    return f"list[{name}]" if f.many else name
-
-
-def _default(f: Field, entry: Entry) -> str:
-    """The value of an option that is left out, as input text; ``<x>`` is the name that ``x`` stands for."""
-    if isinstance(f, Variable) and f.of:
-        return f"<{entry.fields[f.of].option}>{f.suffix}"
-    if f.default is OPTION_NAME:
-        return f.option or ""
-    if f.default is BLOCK_NAME:
-        return "<block name>"
-    if f.default is REQUIRED or f.default is None:
-        return ""
-    if isinstance(f.default, bool):
-        return str(f.default).lower()
-    if isinstance(f.default, list | tuple):
-        return " ".join(str(v) for v in f.default)
-    if isinstance(f, DependencyField) and not isinstance(f.default, str):
-        return type(f.default).__name__
-    return str(f.default)
-
-
-def source_path(cls: type) -> str:
-    """Where the class is written: below the package, or the bare name of a file of the user's."""
-    module = sys.modules.get(cls.__module__)
-    file = Path(getattr(module, "__file__", None) or "")
-    root = Path(neml2.__file__).parent
-    return file.relative_to(root.parent).as_posix() if root in file.parents else file.name
 
 
 def _write_json(found: list[Entry], target: str) -> None:
@@ -245,60 +170,29 @@ def _text(found: list[Entry], args: argparse.Namespace) -> str:
 
 
 def _listed(section: str, found: list[Entry]) -> str:
-    rows = [(e.name, _first_sentence(e)) for e in found if e.section == section]
+    rows = [(e.name, first_sentence(e)) for e in found if e.section == section]
     return "\n".join([f"[{section}]", *columns(rows)])
-
-
-def _first_sentence(entry: Entry) -> str:
-    first = (inspect.getdoc(entry.cls) or "").split("\n\n")[0]
-    return " ".join(first.split())
 
 
 def page(entry: Entry) -> str:
     """The page of one type: what it is, what it takes, and a block to start from."""
     lines = [f"{entry.name}    [{entry.section}]    {source_path(entry.cls)}", ""]
     lines += [textwrap.indent(inspect.getdoc(entry.cls) or "", "  "), ""]
-    fields = sorted(_fields(entry), key=lambda f: _HEADINGS.index(_heading(f)))
-    rows = columns([_row(f, entry) for f in fields], indent="    ")
-    for heading, group in itertools.groupby(zip(fields, rows), key=lambda pair: _heading(pair[0])):
-        lines += [f"  {heading}", *(row for _, row in group), ""]
-    instead = entry.cls.extra_options() if issubclass(entry.cls, Model) else ()
-    if instead:
-        lines += [f"  The values may also be given one by one, as {', '.join(instead)}.", ""]
-    return "\n".join([*lines, *_template(entry)])
+    found = rows(entry)
+    shown = columns([_shown(row) for row in found], indent="    ")
+    for heading, group in itertools.groupby(zip(found, shown), key=lambda pair: pair[0].heading):
+        lines += [f"  {heading}", *(text for _, text in group), ""]
+    if tensor_types(entry):
+        lines += [f"  T is one of {', '.join(tensor_types(entry))}.", ""]
+    if instead(entry):
+        lines += [f"  The values may also be given one by one, as {', '.join(instead(entry))}.", ""]
+    block = textwrap.indent("\n".join(template(entry)), "    ")
+    return "\n".join([*lines, f"  [{entry.section}]", block, "  []"])
 
 
-_HEADINGS = ("Inputs", "Outputs", "Parameters", "Constants", "Options", "Other objects")
-
-
-def _heading(f: Field) -> str:
-    if isinstance(f, Variable):
-        return "Inputs" if isinstance(f, InputField) else "Outputs"
-    if isinstance(f, ParameterField):
-        return "Parameters" if f.promotable else "Constants"
-    return "Other objects" if isinstance(f, DependencyField) else "Options"
-
-
-def _row(f: Field, entry: Entry) -> tuple[str, ...]:
-    """Name, type, what it is when left out, and the sentence with unit, range and choices."""
-    default = _default(f, entry)
-    if f.option is None:
-        return default, _type_name(f), "", f.doc
-    standard = "required" if _needed(f, entry) else f"= {default}" if default else "optional"
-    if isinstance(f, Variable) and not f.of and default == f.option:
-        standard = ""  # named after its option, as most are
-    notes = [f"unit: {f.unit}"] if f.unit else []
-    if isinstance(f, ParameterField | OptionField) and f.within:
-        notes.append(f"in {f.within.text}")
-    if isinstance(f, OptionField) and f.choices:
-        notes.append("one of " + ", ".join(f.choices))
-    return f.option, _type_name(f), standard, f.doc + (f" ({'; '.join(notes)})" if notes else "")
-
-
-def _template(entry: Entry) -> list[str]:
-    needed = [f.option for f in entry.fields.values() if _needed(f, entry) and f.option]
-    body = [f"      {name} = ..." for name in needed]
-    return [f"  [{entry.section}]", "    [name]", f"      type = {entry.name}", *body, "    []", "  []"]
+def _shown(row: Row) -> tuple[str, ...]:
+    notes = [f"unit: {row.unit}"] * bool(row.unit) + list(row.notes)
+    return row.name, row.kind, row.standard, row.doc + (f" ({'; '.join(notes)})" if notes else "")
 
 
 if __name__ == "__main__":

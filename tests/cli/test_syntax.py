@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from neml2.cli import syntax
+from neml2.cli import facts, syntax
 from neml2.hit.input_file import load_catalogue
 from neml2.registry import entries
 
@@ -49,6 +49,22 @@ def test_page_of_a_type(capsys):
         assert words in page
 
 
+def test_name_of_a_type_alone_gives_its_page(capsys):
+    assert syntax.main(["--type", "PerzynaPlasticFlowRate"]) == 0
+    page = capsys.readouterr().out
+    assert syntax.main(["PerzynaPlasticFlowRate"]) == 0
+    assert capsys.readouterr().out == page
+    assert syntax.main(["PerzynaFlowRate"]) == 2
+    assert "did you mean 'PerzynaPlasticFlowRate'?" in capsys.readouterr().err
+
+
+def test_options_that_differ_by_their_tensor_type_are_one_line(capsys):
+    assert syntax.main(["TransientDriver"]) == 0
+    page = capsys.readouterr().out
+    assert page.count("prescribed_T_names") == 1 and "prescribed_SR2_names" not in page
+    assert "T is one of Scalar, Vec, SR2, WR2, R2, MRP, SSR4, MillerIndex." in page
+
+
 def test_block_to_start_from_is_complete(capsys):
     assert syntax.main(["--type", "LinearIsotropicElasticity"]) == 0
     page = capsys.readouterr().out
@@ -66,7 +82,7 @@ def test_every_type_has_a_page_and_json():
     load_catalogue()
     for entry in entries():
         assert entry.name in syntax.page(entry)
-        json.dumps(syntax.described(entry))
+        json.dumps(facts.described(entry))
 
 
 @pytest.mark.parametrize(
