@@ -136,6 +136,16 @@ class TransientDriver:
             )
         return history
 
+    def prepare(self, history: History | Mapping[str, Any]) -> tuple[History, NativeEngine, Run]:
+        """The history as such, its engine and its run: checked, not begun, and with all results in memory.
+
+        It is for code that goes along histories in a way of its own, as
+        :func:`neml2.recurrent.sensitivities` does.
+        """
+        given = self._history(history)
+        plan = Plan(self.on_failure, self.max_substeps, self.time, self.engine, None, ())
+        return given, *self._prepared(given, plan, None, True)
+
     def _bind(self, history: History) -> tuple[NativeEngine, Loading, Aim | None]:
         """The engine that takes the history, the history as typed values, and its control."""
         if history.control is None:

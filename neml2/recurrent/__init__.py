@@ -2,6 +2,9 @@
 
 :func:`calibrate` fits a model to tests, each an :class:`Experiment`, and returns a :class:`FitResult`.
 
+:func:`sensitivities` are the derivatives of a driven history by all parameters at once, :func:`checkpointed`
+is one whose gradient needs little memory.
+
 :class:`PyzagModel` is the residual of a history, :class:`HistorySolver` solves it, :func:`solve_adjoint`
 gives exact gradients of its parameters, initial state and forces. They need pyzag: ``pip install
 'neml2[recurrent]'``.
@@ -20,7 +23,9 @@ if TYPE_CHECKING:
     from neml2.recurrent.course import Evaluation
     from neml2.recurrent.experiment import Experiment
     from neml2.recurrent.fit_result import FitResult
+    from neml2.recurrent.forward_sensitivities import sensitivities
     from neml2.recurrent.free import Free, Prior
+    from neml2.recurrent.history_adjoint import checkpointed
     from neml2.recurrent.pyzag_model import PyzagModel
     from neml2.recurrent.pyzag_solver import HistorySolver, solve, solve_adjoint
 
@@ -34,6 +39,8 @@ __all__ = [
     "Prior",
     "PyzagModel",
     "calibrate",
+    "checkpointed",
+    "sensitivities",
     "solve",
     "solve_adjoint",
 ]
@@ -48,6 +55,8 @@ _HOME = {
     "Prior": "neml2.recurrent.free",
     "PyzagModel": "neml2.recurrent.pyzag_model",
     "calibrate": "neml2.recurrent.calibration",
+    "checkpointed": "neml2.recurrent.history_adjoint",
+    "sensitivities": "neml2.recurrent.forward_sensitivities",
     "solve": "neml2.recurrent.pyzag_solver",
     "solve_adjoint": "neml2.recurrent.pyzag_solver",
 }

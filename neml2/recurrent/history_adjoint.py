@@ -13,11 +13,10 @@ from neml2.compiler.march import chosen, run_adjoint, run_march
 from neml2.derivatives import expand_batch
 from neml2.drivers.control.aim import TARGET
 from neml2.drivers.engines.native import NativeMarch, NotNative
-from neml2.drivers.engines.plan import Plan
 from neml2.drivers.histories.history import History
 from neml2.drivers.trajectory import Trajectory
 from neml2.drivers.transient import TransientDriver
-from neml2.recurrent.sensitivities import known_outputs
+from neml2.recurrent.forward_sensitivities import known_outputs
 from neml2.solvers.status import Status
 
 if TYPE_CHECKING:
@@ -46,9 +45,7 @@ def checkpointed(
     """
     if every is not None and every < 1:
         raise ValueError(f"every is {every}; give a number of rows, 1 or more")
-    given = driver._history(history)
-    plan = Plan(driver.on_failure, driver.max_substeps, driver.time, driver.engine, None, ())
-    engine, run = driver._prepared(given, plan, None, True)
+    given, engine, run = driver.prepare(history)
     names = known_outputs(run.update.outputs, outputs)
     if driver.engine == "eager":
         return driver.run(given, save=names)

@@ -9,9 +9,9 @@ import torch
 from neml2.drivers.histories.history import History
 from neml2.drivers.trajectory import Trajectory
 from neml2.drivers.transient import TransientDriver
+from neml2.recurrent.forward_sensitivities import Sensitivities, sensitivities
 from neml2.recurrent.free import Entry
 from neml2.recurrent.predictions import Compared
-from neml2.recurrent.sensitivities import Sensitivities, sensitivities
 from neml2.recurrent.transforms import Space
 
 

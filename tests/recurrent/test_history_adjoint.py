@@ -16,7 +16,7 @@ from neml2.errors import MissingVariable
 from neml2.implicit import ImplicitUpdate
 from neml2.models.common.time_integration import BackwardEulerTimeIntegration
 from neml2.predictors import LinearExtrapolationPredictor
-from neml2.recurrent.history_adjoint import checkpointed
+from neml2.recurrent import checkpointed
 from neml2.solvers.status import Status
 from neml2.system import NonlinearSystem
 from tests.drivers.materials import DrivenDecay, decay, snap, strain, strainer, times

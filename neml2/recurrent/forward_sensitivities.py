@@ -8,13 +8,13 @@ from typing import Any
 import torch
 
 from neml2.drivers.engines.native import NotNative
-from neml2.drivers.engines.plan import Plan
 from neml2.drivers.histories.history import History
 from neml2.drivers.trajectory import Trajectory
 from neml2.drivers.transient import TransientDriver
 from neml2.errors import MissingVariable
 from neml2.model import Model
 from neml2.recurrent.native_sensitivities import natively
+from neml2.recurrent.parameter_names import parameter_path
 from neml2.recurrent.reverse_sensitivities import by_reverse_mode
 from neml2.registry import did_you_mean, listing
 
@@ -32,7 +32,8 @@ def sensitivities(
     driver
         A :class:`~neml2.drivers.TransientDriver`, or a model, which is driven with its defaults.
     parameters, outputs
-        Names of parameters and of results; all of them where nothing is said.
+        Names of parameters, as for :func:`~neml2.recurrent.calibrate`, and of results; all of them where
+        nothing is said.
 
     The derivatives have an entry ``(output, parameter)`` of shape ``(n, *batch, *output, *parameter)``, with
     the base shapes and sub-batches of both, symmetric tensors in Mandel notation. They are those of every
@@ -51,10 +52,8 @@ def sensitivities(
     if isinstance(driver, Model):
         driver = TransientDriver(driver)
     names = _parameters(driver.model, parameters)
-    given = driver._history(history)
     with torch.no_grad():
-        plan = Plan(driver.on_failure, driver.max_substeps, driver.time, driver.engine, None, ())
-        engine, run = driver._prepared(given, plan, None, True)
+        given, engine, run = driver.prepare(history)
         found = known_outputs(run.update.outputs, outputs)
         if driver.engine != "eager":
             try:
@@ -75,7 +74,8 @@ def _parameters(model: Model, wanted: str | Iterable[str] | None) -> dict[str, s
     if wanted is None:
         return {n: n for n in known.values()}
     names = (wanted,) if isinstance(wanted, str) else tuple(wanted)
-    return {n: known[id(model.get_parameter(n))] for n in names}
+    every = dict(model.named_parameters(remove_duplicate=False))
+    return {n: known[id(every[n])] if n in every else parameter_path(model, n) for n in names}
 
 
 def known_outputs(known: Mapping[str, object], wanted: str | Iterable[str] | None) -> list[str]:
