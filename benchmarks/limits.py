@@ -61,19 +61,21 @@ class LimitEngine:
         start = time.perf_counter()
         self._library = ctypes.CDLL(str(build(limit)))
         self.build_s = time.perf_counter() - start
-        self._case, self._threads = case, threads
+        self._points, self._threads = case.points, threads
+        self._times = case.history.time
         self._values = _values(limit, case)
         padded = -(-case.points // WIDTH) * WIDTH
         which = torch.arange(padded).clamp(max=case.points - 1)
+        strain = case.history.prescribed["E"].data  # (steps + 1, points, 6)
         # Both are aligned to 64 bytes by torch, as the vectors need.
-        self._strain = torch.zeros(case.strain.shape[0], 6, padded, dtype=torch.float64)
-        self._strain.copy_(case.strain[:, which].transpose(1, 2))
-        self._stress = torch.zeros(case.strain.shape[0], 6, padded, dtype=torch.float64)
+        self._strain = torch.zeros(strain.shape[0], 6, padded, dtype=torch.float64)
+        self._strain.copy_(strain[:, which].transpose(1, 2))
+        self._stress = torch.zeros_like(self._strain)
 
     def run(self) -> float:
         """Seconds of one run. Raises :class:`RuntimeError` when points do not converge."""
         steps, _, padded = self._strain.shape
-        pointers = [t.data_ptr() for t in (self._case.times, self._strain, self._values, self._stress)]
+        pointers = [t.data_ptr() for t in (self._times, self._strain, self._values, self._stress)]
         start = time.perf_counter()
         failures = self._library.run(
             ctypes.c_int64(padded),
@@ -88,7 +90,7 @@ class LimitEngine:
 
     def stress(self) -> torch.Tensor:
         """The final stress ``(points, 6)``."""
-        return self._stress[-1, :, : self._case.points].T.contiguous()
+        return self._stress[-1, :, : self._points].T.contiguous()
 
     def close(self) -> None:
         """Nothing to end."""

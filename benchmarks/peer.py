@@ -43,7 +43,7 @@ class Server:
         self.drop(name)
         start = time.perf_counter()
         with self.torch.no_grad():
-            self._driver(file, points, 2, "amplitude:=1e-3").run()  # the first call loads a compiled model
+            self._driver(file, points, 2, "amplitude:=1e-5").run()  # the first call loads a compiled model
         seconds = time.perf_counter() - start
         self.drivers[name] = (self._driver(file, points, steps), threads)
         return {"build_s": seconds}
