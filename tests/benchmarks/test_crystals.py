@@ -49,7 +49,7 @@ def test_small_steps_are_elastic(name):
 
 @every_crystal
 def test_crystals_get_through_yield(name):
-    """All solves of the first rows converge; by then much of the strain is plastic, and systems have hardened."""
+    """All solves of the first rows converge; by then strain is plastic, and slip systems have hardened."""
     case = load(name, 12, 100)
     trajectory = run(case, 20)
     assert trajectory.succeeded
