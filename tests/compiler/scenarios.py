@@ -30,18 +30,23 @@ LARGE = {  # kernels that take a minute to build: left to the slow tests
     "kwn_two_component",
 }
 NAMES = sorted({p.parent.name for p in HERE.glob("*/model.i")} - LARGE)
+ALIKE = {  # what they compile to is in the kernels of others as well
+    "chaboche_cyclic",
+    "mixed_control_chaboche",
+    "ri_minmap_perfect",
+    "ve_zener",
+    "vp_linear_kinematic",
+    "vp_voce_rateform",
+}
 NOT_NATIVE = {"cp_taylor_uniaxial"}  # its linear solver is a Schur complement
 SOLVED = [n for n in NAMES if "ImplicitUpdate" in (HERE / n / "model.i").read_text()]
 
 
-def for_the_compiler(paths: Iterable[Path], quick: Container[str] = ()) -> list[Any]:
-    """The input files that the compiler takes, as test parameters; large ones are slow, but ``quick``."""
+def for_the_compiler(paths: Iterable[Path], slow: Container[str] = LARGE) -> list[Any]:
+    """The input files that the compiler takes, as test parameters; those named in ``slow`` are marked so."""
     taken = [p for p in sorted(paths) if p.parent.name not in NOT_NATIVE]
-    slow = [p.parent.name in LARGE and p.parent.name not in quick for p in taken]
-    return [
-        pytest.param(p, marks=pytest.mark.slow if s else (), id=p.parent.name)
-        for p, s in zip(taken, slow, strict=True)
-    ]
+    marks = [pytest.mark.slow if p.parent.name in slow else () for p in taken]
+    return [pytest.param(p, marks=m, id=p.parent.name) for p, m in zip(taken, marks, strict=True)]
 
 
 @dataclass

@@ -20,6 +20,14 @@ from tests.compiler.scenarios import HERE, NAMES, scenario
 from tests.compiler.test_scalar import every_function
 from tests.drivers.materials import snap, times
 
+FEW = {
+    "vp_chaboche_cyclic",
+    "ri_fb_isokin",
+    "gtn_minmap",
+    "radial_return_ri",
+    "kocks_mecking_full",
+    "brittle_at2",
+}
 STEPS = 10
 
 
@@ -210,7 +218,7 @@ def outcome(driver, history):
     return run, dict(zip(parameters, found, strict=True))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [n if n in FEW else pytest.param(n, marks=pytest.mark.slow) for n in NAMES])
 def test_the_scalar_text_is_the_vector_text(name, driver, monkeypatch):
     """Same status, same iterations; values and gradients differ by what exp and log of two libraries do."""
     lanes, gradients = outcome(*short(name))

@@ -16,12 +16,13 @@ from neml2.predictors import LinearExtrapolationPredictor
 from neml2.solvers.status import Status
 from neml2.step import StateUpdate
 from neml2.system import NonlinearSystem
-from tests.compiler.scenarios import for_the_compiler
+from tests.compiler.scenarios import ALIKE, LARGE, for_the_compiler
 from tests.drivers.materials import DrivenDecay, decay, snap
 
 ROOT = Path(__file__).parents[2]
 FILES = for_the_compiler(
-    [*ROOT.glob("tests/scenarios/*/model.i"), ROOT / "examples/chaboche_cyclic/cyclic.i"]
+    [*ROOT.glob("tests/scenarios/*/model.i"), ROOT / "examples/chaboche_cyclic/cyclic.i"],
+    slow=LARGE | ALIKE,
 )
 STEP = 9  # of the history; most materials flow there
 

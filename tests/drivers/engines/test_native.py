@@ -23,7 +23,7 @@ from neml2.solvers.krylov import GMRES
 from neml2.solvers.newton import Newton, NewtonWithLineSearch
 from neml2.solvers.status import Status
 from neml2.system import NonlinearSystem
-from tests.compiler.scenarios import for_the_compiler
+from tests.compiler.scenarios import LARGE, for_the_compiler
 from tests.drivers.materials import DrivenDecay, Tearing, decay, snap, strain, strainer, times
 
 ROOT = Path(__file__).parents[3]
@@ -80,7 +80,7 @@ def loads(*batch, steps=9, seed=0):
     return torch.rand(steps, *batch, dtype=torch.float64, generator=generator)
 
 
-@pytest.mark.parametrize("path", for_the_compiler(FILES, quick={"cp_coupled_fcc"}))
+@pytest.mark.parametrize("path", for_the_compiler(FILES, slow=LARGE - {"cp_coupled_fcc"}))
 def test_a_history_of_a_file(path):
     given = load_input(path).get_driver("driver")
     bound = given.driver.bind(given.history)
