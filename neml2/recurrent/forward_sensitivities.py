@@ -41,10 +41,11 @@ def sensitivities(
     points is the sum of theirs. Row 0 is the initial state. Rows after the end of a point's history repeat
     its last one. All is outside of the autograd graph.
 
-    The kernel of the native engine takes all parameters in one sweep after the run. The eager engine goes
-    back from every component of every row, which is for short histories; it takes over, and says so on
-    channel ``driver``, when the kernel refuses or a point fails in it, unless ``engine="native"`` and the
-    kernel refuses.
+    The kernel of the native engine takes all parameters in one sweep after the run. Points that fail in it
+    are taken through that step by the eager engine. All of the history is done by reverse mode, from every
+    component of every row, with the eager engine, where the kernel refuses, or where a point fails under
+    control that starts from where the material is; that is for short histories, and channel ``driver`` says
+    so. With ``engine="native"`` a refusal is an error.
 
     Raises what :meth:`~neml2.drivers.TransientDriver.run` raises, and
     :class:`~neml2.errors.MissingVariable` for names that the model does not have.

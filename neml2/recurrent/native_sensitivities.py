@@ -8,13 +8,15 @@ from dataclasses import replace
 import torch
 
 from neml2.compiler.build import NoCompiler
-from neml2.compiler.march import run_march, run_sensitivity
+from neml2.compiler.march import March, chosen, run_march, run_sensitivity
 from neml2.derivatives import expand_batch
 from neml2.drivers.control.aim import TARGET, Aim
 from neml2.drivers.engines.native import NativeEngine, NativeMarch, NotNative
 from neml2.drivers.engines.run import Run
 from neml2.drivers.histories.history import History
 from neml2.drivers.trajectory import Trajectory
+from neml2.lags import lagged
+from neml2.recurrent.rescued_step import Moving, rescued
 from neml2.recurrent.reverse_sensitivities import initial_slopes
 from neml2.solvers.status import Status
 
@@ -27,7 +29,8 @@ def natively(
 ) -> tuple[Trajectory, Slopes] | None:
     """The trajectory and ``{(output, parameter): (n, *batch, *output, *parameter)}``.
 
-    The answer is ``None`` when a point fails. Raises :class:`~neml2.drivers.NotNative` for models,
+    The eager engine takes points through steps in which the kernel fails. The answer is ``None`` where it
+    cannot. Raises :class:`~neml2.drivers.NotNative` for models,
     histories and machines that the compiler does not take.
     """
     if any(s.until is not None for s in history.segments):
@@ -68,6 +71,12 @@ class _Sweep:
         self.wanted = list(dict.fromkeys(outputs))
         self.begin: Tensors = {}
         self.along: Tensors = {}
+        self.frozen = torch.zeros(self.points, dtype=torch.bool, device=like.device)
+        self.ends = torch.full_like(self.frozen, self.steps, dtype=torch.int64)  # how many rows are its own
+        if march.lengths is not None:
+            self.ends = march.lengths.clone()
+        if run.aim is not None and run.levels:  # where a step that is cut starts from
+            self.wanted = list(dict.fromkeys([*self.wanted, run.aim.stress, run.aim.strain]))
         if self.aim is not None:
             assert history.control is not None
             self.wanted = list(dict.fromkeys([*self.wanted, self.aim.stress, self.aim.strain]))
@@ -95,34 +104,111 @@ class _Sweep:
         return list(zip(ends[:-1], ends[1:], strict=True))
 
     def advance(self, first: int, last: int) -> bool:
-        """March over a stretch, then sweep over it; false if a point fails."""
+        """March over a stretch, then sweep over it; false if a point fails for which there is no remedy."""
         if self.aim is not None:
             self._take_aim(first, last)
+        while first < last:
+            done = self._march(first, last)
+            stopped = done.stopped
+            k = int(stopped[stopped > 0].min()) if bool(stopped.any()) else last
+            self._sweep(first, k, ~self.frozen)
+            if k == last:
+                self.given = self.given | done.end
+                break
+            if not self._through(k, (stopped == k).nonzero().squeeze(-1)):
+                return False
+            first = k + 1
+        return True
+
+    def _march(self, first: int, last: int) -> March:
+        """The rows of all points, as far as they get; those that are frozen or over have not stopped."""
         rows = torch.arange(first, last, device=self.march.like.device)
         marks = self.status, self.iterations
         done = run_march(self.kernel, self.given, first, last, self.points, self.tape, rows, marks)
-        stopped = done.stopped > 0
+        done.stopped[self.frozen] = 0
         if self.march.lengths is not None:
-            stopped &= done.stopped < self.march.lengths
-        if bool(stopped.any()):
-            return False
+            done.stopped[done.stopped >= self.march.lengths] = 0
+        return done
+
+    def _sweep(self, first: int, last: int, taking_part: torch.Tensor) -> None:
+        """The derivatives of rows that are done, zero at points that take no part."""
+        if first == last:
+            return
         base = max(first - self.march.overlap, 0)
         given = {n: t[base:last] if n[:6] == "force_" else t for n, t in self.given.items()}
-        found, self.begin = run_sensitivity(
-            self.kernel,
-            given,
-            {n: t[base:last] for n, t in self.tape.items()},
-            first - base,
-            self.points,
-            self.parameters,
-            self.wanted,
-            {n: t[base:last] for n, t in self.along.items()},
-            self.begin,
+        tape = {n: t[base:last] for n, t in self.tape.items()}
+        along, begin = {n: t[base:last] for n, t in self.along.items()}, self.begin
+        which = None if bool(taking_part.all()) else taking_part.nonzero().squeeze(-1)
+        if which is not None:
+            given, tape = chosen(given, which), chosen(tape, which)
+            along, begin = ({n: t[..., which, :, :] for n, t in d.items()} for d in (along, begin))
+        points = self.points if which is None else len(which)
+        kernel, names = self.kernel, self.parameters
+        found, end = run_sensitivity(
+            kernel, given, tape, first - base, points, names, self.wanted, along, begin
         )
         for n, t in found.items():
-            self.parts[n].append(t[first - base :])
-        self.given = self.given | done.end
+            self.parts[n].append(self._everyone(t[first - base :], which, 1))
+        self.begin = {n: self._everyone(t, which, 0) for n, t in end.items()}
+
+    def _everyone(self, data: torch.Tensor, which: torch.Tensor | None, axis: int) -> torch.Tensor:
+        """Values of all points from those of ``which``."""
+        if which is None:
+            return data
+        shape = [*data.shape]
+        shape[axis] = self.points
+        return data.new_zeros(shape).index_copy_(axis, which, data)
+
+    def _through(self, k: int, index: torch.Tensor) -> bool:
+        """Row ``k``, through which the eager engine takes the points ``index``, given up by the kernel.
+
+        False where the control depends on what was reached, and where failing points are not to be frozen.
+        """
+        if self.aim is not None:
+            return False
+        run = self.march.run
+        state, last = self._before(k)
+        found = rescued(run, k, state, last, index, self.parameters, self.wanted)
+        if not bool(found.good.all()) and "freeze" not in run.ways:
+            return False
+        others = ~self.frozen
+        others[index] = False
+        begin = self.begin
+        self._sweep(k, k + 1, others)
+        self.status[k, index], self.iterations[k, index] = found.status, found.iterations
+        lost, saved = index[~found.good], index[found.good]
+        self.frozen[lost], self.ends[lost] = True, k
+        for n, data in found.outputs.items():
+            self.tape[n][k, saved] = data.to(self.tape[n])
+        for n in self.wanted if len(saved) else ():
+            self.parts[n][-1][0, saved] = found.slopes[n].to(self.parts[n][-1])
+        for n, depth in self.kernel.states if len(saved) else ():
+            self.begin[f"begin1_{n}"][saved] = found.slopes[n].transpose(-1, -2).double()
+            for lag in range(2, depth + 1):
+                older = begin.get(f"begin{lag - 1}_{n}")
+                self.begin[f"begin{lag}_{n}"][saved] = 0.0 if older is None else older[saved]
+        for n, depth in self.kernel.states:
+            for lag in range(1, depth + 1):
+                self.given[f"init{lag}_{n}"] = self.tape[n][max(k + 1 - lag, 0)].double()
         return True
+
+    def _before(self, k: int) -> tuple[Moving, Moving]:
+        """State and outputs before row ``k``, with their derivatives."""
+        run, march = self.march.run, self.march
+        last = {n: march.typed(n, self.tape[n][k - 1]) for n in march.starts}
+        shown = () if run.aim is None or not run.levels else (run.aim.stress, run.aim.strain)
+        slopes = {n: self._row(n, k - 1) for n in shown}
+        if k == 1:
+            return Moving(march.state, {}), Moving(last, slopes)
+        update, state, moving = run.update, {}, {}
+        for n in (*update.states, *update.guesses):
+            state[n] = last[n]
+        for n in update.states:
+            for lag in range(update.depth[n]):
+                name = lagged(n, lag) if lag else n
+                state[name] = march.typed(n, self.tape[n][max(k - 1 - lag, 0)])
+                moving[name] = self.begin[f"begin{lag + 1}_{n}"].transpose(-1, -2)
+        return Moving(state, moving), Moving(last, slopes)
 
     def _take_aim(self, first: int, last: int) -> None:
         """Targets that start from what was reached, and how they change."""
@@ -153,10 +239,12 @@ class _Sweep:
     def trajectory(self) -> Trajectory:
         march, rows = self.march, self.steps
         status, iterations = self.status, self.iterations
-        if march.lengths is not None:
-            over = torch.arange(rows, device=status.device).unsqueeze(-1) >= march.lengths
-            status = status.masked_fill(over, int(Status.ENDED))
-            iterations = iterations.masked_fill(over, 0)
+        after = torch.arange(rows, device=status.device).unsqueeze(-1)
+        for over, mark in (
+            (~self.frozen & (after >= self.ends), Status.ENDED),
+            (self.frozen & (after > self.ends), Status.FROZEN),
+        ):
+            status, iterations = status.masked_fill(over, int(mark)), iterations.masked_fill(over, 0)
         outputs = {n: march.typed(n, self._ended(self.tape[n]), rows) for n in march.starts}
         shape = (rows, *self.batch)
         return march.run.block(0, outputs, status.reshape(shape), iterations.reshape(shape))
@@ -172,9 +260,9 @@ class _Sweep:
         return found
 
     def _ended(self, data: torch.Tensor) -> torch.Tensor:
-        """``(n, points, ...)`` where rows after the end of a point repeat its last one."""
-        if self.march.lengths is None:
+        """``(n, points, ...)`` where rows after the end of a point, or its failure, repeat its last one."""
+        if bool((self.ends == self.steps).all()):
             return data
         rows = torch.arange(len(data), device=data.device).unsqueeze(-1)
-        rows = torch.minimum(rows, self.march.lengths - 1)
+        rows = torch.minimum(rows, self.ends - 1)
         return data[rows, torch.arange(self.points, device=data.device)]

@@ -175,7 +175,7 @@ def test_points_that_fail(messages):
     assert run.status[3, 1] != Status.CONVERGED and run.status[4, 1] == Status.FROZEN
     same(found, expected)
     assert all(bool(d.isfinite().all()) for d in found.values())
-    assert len(messages) == 1 and "points failed in the kernel" in messages[0]
+    assert not messages  # the other points stay in the kernel
     with pytest.raises(ConvergenceError):
         sensitivities(drivers(snap())[0], history)
 
