@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import re
 import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +18,6 @@ from neml2.cli.common import (
     Failure,
     Parser,
     check_file,
-    exit_code_of_stop,
     first_line,
     guarded,
     load_extensions,
@@ -31,6 +27,7 @@ from neml2.cli.common import (
     say,
     split_overrides,
 )
+from neml2.cli.outcome import bundle, finish, in_our_words, streams
 from neml2.errors import ConvergenceError
 from neml2.registry import did_you_mean, listing
 
@@ -219,13 +216,13 @@ def _transient(driver: PrescribedTransient, args: argparse.Namespace) -> int:
     options: dict[str, Any] = {"max_memory": args.max_memory}
     if args.save:
         options["save"] = args.save if args.save == "last" else _names(args.save)
-    if _streams(args.output):
-        options |= {"output": args.output, "overwrite": args.overwrite, "replay": _bundle(args.output)}
+    if streams(args.output):
+        options |= {"output": args.output, "overwrite": args.overwrite, "replay": bundle(args.output)}
 
     def run() -> Trajectory:
         return driver.run(on_failure=_ways(args.on_failure), progress=_progress(args), **options)
 
-    return _finish(run, args, driver.save_as)
+    return finish(run, args, driver.save_as)
 
 
 def _resume(args: argparse.Namespace) -> int:
@@ -239,7 +236,7 @@ def _resume(args: argparse.Namespace) -> int:
         ways = _ways(args.on_failure)
         return resume(args.resume, trust_input=args.trust_input, progress=_progress(args), on_failure=ways)
 
-    return _finish(run, args)
+    return finish(run, args)
 
 
 def _replay(args: argparse.Namespace) -> int:
@@ -262,35 +259,6 @@ def _replay(args: argparse.Namespace) -> int:
     return OK if all(code == Status.CONVERGED for code in status) else say(result.describe_failure(), FAILED)
 
 
-def _finish(run: Callable[[], Trajectory], args: argparse.Namespace, save_as: Any = "") -> int:
-    """Run, and say what came of it."""
-    from neml2.drivers import NotNative
-
-    start = time.perf_counter()
-    try:
-        trajectory = run()
-    except NotNative as error:
-        return say(f"{error}; run without --engine native", FAILED)
-    except ConvergenceError as error:
-        say(_in_our_words(str(error)), FAILED)
-        return _keep_part(error, args, FAILED)
-    except KeyboardInterrupt as stop:
-        return _keep_part(stop, args, say(str(stop) or "interrupted", exit_code_of_stop(stop)))
-    except (FileNotFoundError, FileExistsError, BlockingIOError, ValueError) as error:  # nothing was run
-        raise Failure(_in_our_words(str(error))) from None
-    except OSError as error:  # such as a disk that has become full
-        raise Failure(_in_our_words(str(error)), FAILED) from None
-    kept = _keep(trajectory, args)
-    if save_as:
-        kept.insert(0, _place("results", save_as))
-    if args.json:
-        print(json.dumps(_as_json(trajectory, args, time.perf_counter() - start), indent=2))
-    elif not args.quiet:
-        print("\n".join([trajectory.summary(), "", *kept] if kept else [trajectory.summary()]))
-    survivors = trajectory.batch.numel() - len(trajectory.failures)
-    return OK if survivors else say("no point got to the end", FAILED)
-
-
 def _progress(args: argparse.Namespace) -> bool | None:
     return True if args.progress else False if args.quiet else None
 
@@ -298,116 +266,6 @@ def _progress(args: argparse.Namespace) -> bool | None:
 def _names(text: str) -> list[str]:
     """Names at commas, but not at those inside of parentheses."""
     return [n.strip() for n in re.split(r",(?![^(]*\))", text) if n.strip()]
-
-
-def _streams(output: str | None) -> bool:
-    """Whether results grow in a file, rather than being written at the end."""
-    from neml2.drivers.files.hdf5 import SUFFIXES
-
-    return bool(output) and Path(output or "").suffix.lower() in SUFFIXES
-
-
-def _bundle(output: str) -> Path:
-    """Where the step goes at which a run into ``output`` fails."""
-    return Path(output).with_suffix(".replay.h5")
-
-
-def _as_json(trajectory: Trajectory, args: argparse.Namespace, seconds: float) -> dict[str, Any]:
-    """The summary for programs."""
-    return {
-        "steps": len(trajectory) - 1,
-        "points": trajectory.batch.numel(),
-        "succeeded": trajectory.succeeded,
-        "failures": [
-            {"point": list(p), "step": k, "status": s.name.lower()} for p, k, s in trajectory.failures
-        ],
-        "events": [
-            {"name": e.name, "point": list(e.point), "step": e.row, "time": e.time} for e in trajectory.events
-        ],
-        "time": [float(trajectory.time.min()), float(trajectory.time.max())],
-        "iterations": int(trajectory.iterations.sum()),
-        "variables": {n: type(trajectory[n]).__name__ for n in trajectory.names},
-        "output": args.output,
-        "plot": args.plot,
-        "seconds": seconds,
-    }
-
-
-def _keep(trajectory: Trajectory, args: argparse.Namespace) -> list[str]:
-    """Write what was asked for and is not written yet; a line about each file."""
-    from neml2.drivers import save
-
-    lines = []
-    if args.output:
-        if not _streams(args.output):
-            _writing(args.output, lambda: save(trajectory, args.output))
-        lines.append(_place("results", args.output))
-    return lines + _pictures(trajectory, args)
-
-
-def _pictures(trajectory: Trajectory, args: argparse.Namespace) -> list[str]:
-    if not args.plot:
-        return []
-    from neml2.cli.picture import draw
-
-    seen = _writing(args.plot, lambda: draw(trajectory, args.plot))
-    return [f"{_place('picture', args.plot)}: {seen}"]
-
-
-def _writing(path: str, write: Callable[[], Any]) -> Any:
-    try:
-        return write()
-    except OSError as error:  # such as a disk that has become full
-        message = f"cannot write {path}: {error.strerror}" if error.strerror else str(error)
-        raise Failure(message, FAILED) from None
-
-
-def _keep_part(stop: BaseException, args: argparse.Namespace, code: int) -> int:
-    """Say where the steps are that were done, and how the run goes on."""
-    from neml2.drivers.files.places import partial
-    from neml2.drivers.trajectory import row_numbers
-
-    trajectory = getattr(stop, "trajectory", None)
-    if trajectory is None or len(trajectory) < 2:
-        return code
-    done = plural(int(row_numbers(trajectory)[-1]), "step")
-    if not _streams(args.output):
-        for line in _keep(trajectory, args) or ["they are lost; -o FILE keeps them"]:
-            say(f"{done} had been done; {line}", code)
-        return code
-    say(f"{done} had been done; they are in {partial(args.output)}", code)
-    for line in _pictures(trajectory, args):
-        say(line, code)
-    if isinstance(stop, ConvergenceError):
-        say(f"neml2-run --replay {_bundle(args.output)} takes the step again that failed", code)
-        say(f"neml2-run --resume {args.output} --on-failure substep goes on", code)
-    else:
-        say(f"neml2-run --resume {args.output} goes on", code)
-    return code
-
-
-def _place(what: str, path: str | os.PathLike[str]) -> str:
-    return f"{what} in {os.fspath(path)}"
-
-
-_WORDS = (  # of Python, and what they are here
-    (r"\('substep', 'freeze'\)", "--on-failure substep,freeze"),
-    (r"on_failure='(\w+)', '(\w+)'", r"--on-failure \1, \2"),
-    (r"on_failure='(\w+)'", r"--on-failure \1"),
-    (r"\bresume\('([^']*)'\)", r"neml2-run --resume \1"),
-    (r"\band resume goes on with them", "and neml2-run --resume goes on with them"),
-    (r"\boverwrite=True", "--overwrite"),
-    (r"\boutput='([^']*)'", r"-o \1"),
-    (r"\bsave=\.\.\.", "--save"),
-    (r"\bmax_memory\b", "--max-memory"),
-)
-
-
-def _in_our_words(message: str) -> str:
-    """Keywords of Python as the options that they are here."""
-    for python, ours in _WORDS:
-        message = re.sub(python, ours, message)
-    return message
 
 
 def _comparison(file: InputFile, name: str, driver: Any, args: argparse.Namespace) -> int:
@@ -421,7 +279,7 @@ def _comparison(file: InputFile, name: str, driver: Any, args: argparse.Namespac
     except AssertionError as error:  # the comparison went wrong: that is what it is for
         return say(str(error), FAILED)
     except ConvergenceError as error:
-        return say(_in_our_words(str(error)), FAILED)
+        return say(in_our_words(str(error)), FAILED)
     except (OSError, ValueError, KeyError) as error:
         where = file.document.section("Drivers").blocks[name].where
         return say(f"{where}: [Drivers/{name}] {error}", WRONG_INPUT)

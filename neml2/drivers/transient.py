@@ -19,7 +19,8 @@ from neml2.drivers.engines.sinks import File, Memory, Sink
 from neml2.drivers.files.formats import check_place
 from neml2.drivers.files.writer import Unfinished, Writer
 from neml2.drivers.histories.binding import Loading
-from neml2.drivers.histories.history import History, is_a
+from neml2.drivers.histories.given import is_a
+from neml2.drivers.histories.history import History
 from neml2.drivers.increments.events import Event
 from neml2.drivers.increments.increments import Increments
 from neml2.drivers.increments.stepped import SteppedMarch

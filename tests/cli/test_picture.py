@@ -1,12 +1,18 @@
+"""Pictures of what runs give: loops, courses over time, kinds of files."""
+
+import errno
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 from matplotlib.colors import to_hex
 
-from neml2.cli import picture
+from neml2 import Trajectory
+from neml2.cli import picture, run
 from neml2.drivers.pictures import drawing
 from neml2.types import Scalar
+from tests.cli.inputs import OSCILLATOR, variant
 from tests.drivers.trajectories import made, saw, scalar, uniaxial
 
 
@@ -50,3 +56,62 @@ def test_kinds_of_files(tmp_path):
         assert Path(tmp_path / f"out.{kind}").stat().st_size > 3000
     with pytest.raises(ValueError, match="cannot draw into 'out.xyz'; end its name in .png, .pdf or .svg"):
         picture.check_kind("out.xyz")
+
+
+# -------------------------------------------------------------------- of runs
+
+
+def trajectory_of(path, folder):
+    assert run.main([str(path), "-o", "out.h5", "--quiet"]) == 0
+    return Trajectory.from_hdf5("out.h5")
+
+
+def test_loops_of_many_points(folder):
+    many = (
+        "* torch.tensor([1.0, -0.5, -0.5, 0.0, 0.0, 0.0])",
+        ".unsqueeze(1) * torch.linspace(0.1, 1, 20).reshape(20, 1) * torch.tensor([0, 0, 0, 0, 0, 1.0])",
+    )
+    trajectory = trajectory_of(variant(folder, many), folder)
+    assert picture.loop(trajectory) == ("strain.xy", "stress.xy")
+    seen = picture.draw(trajectory, "out.png")
+    assert seen == "stress.xy over strain.xy, 9 of 20 points, darker with time"
+
+
+def test_results_over_time(folder):
+    (folder / "input.i").write_text(OSCILLATOR)
+    trajectory = trajectory_of("input.i", folder)
+    assert picture.loop(trajectory) is None
+    assert picture.draw(trajectory, "out.svg") == "x over time, 9 of 12 points"
+    assert os.path.getsize("out.svg") > 10_000
+    figure, _ = picture._courses(trajectory)
+    assert to_hex(figure.axes[0].lines[-1].get_color()) == drawing.INK[-1]  # one line is not a pale one
+
+
+def test_an_old_picture_outlives_a_full_disk(folder, monkeypatch):
+    from matplotlib.figure import Figure
+
+    (folder / "input.i").write_text(OSCILLATOR)
+    trajectory = trajectory_of("input.i", folder)
+    picture.draw(trajectory, "out.png")
+    old = Path("out.png").read_bytes()
+
+    def full(self, path, **kwargs):
+        Path(path).write_bytes(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Figure, "savefig", full)
+    with pytest.raises(OSError, match="No space left"):
+        picture.draw(trajectory, "out.png")
+    assert Path("out.png").read_bytes() == old
+    assert sorted(p.name for p in folder.iterdir()) == ["input.i", "out.h5", "out.png"]
+
+
+def test_clocks_of_different_speed(folder):
+    fast_and_slow = OSCILLATOR.replace(
+        "Scalar(torch.linspace(0, 10, 51))",
+        "Scalar(torch.linspace(0, 10, 51).unsqueeze(-1) * torch.logspace(0, 3, 12))",
+    )
+    (folder / "input.i").write_text(fast_and_slow)
+    figure, _ = picture._courses(trajectory_of("input.i", folder))
+    assert figure.get_supxlabel() == "time, from its start to its end"
+    assert max(max(line.get_xdata()) for line in figure.axes[0].lines) == 1

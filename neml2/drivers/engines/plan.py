@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from neml2.drivers.histories.history import History, as_data
+from neml2.drivers.histories.given import as_data
+from neml2.drivers.histories.history import History
 from neml2.drivers.histories.segments import Stretch
 from neml2.drivers.increments.events import Event
 from neml2.drivers.increments.increments import Increments

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from neml2.drivers.histories.history import History, as_data, check_time, point
+from neml2.drivers.histories.given import as_data, check_time, point
+from neml2.drivers.histories.history import History
 from neml2.errors import MissingVariable
 from neml2.lags import split
 from neml2.model import Model

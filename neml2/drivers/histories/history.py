@@ -9,10 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from neml2.drivers.control.control import Control
-from neml2.drivers.histories.given import as_data as as_data
-from neml2.drivers.histories.given import check_time as check_time
-from neml2.drivers.histories.given import is_a as is_a
-from neml2.drivers.histories.given import point as point
+from neml2.drivers.histories.given import as_data, check_time
 from neml2.errors import MissingVariable
 from neml2.registry import did_you_mean, listing
 from neml2.step import StateUpdate
@@ -223,17 +220,10 @@ class History:
         With ``columns`` the table is a measured one and is read as :meth:`from_csv` reads it, whose other
         options may be given as well.
         """
-        if columns is not None:
-            from neml2.drivers.histories import measured
-
-            return measured.measured(
-                measured.from_pandas(table), columns, measured.Reading(**reading), initial, constant
-            )
-        _no_reading(reading)
         from neml2.drivers.histories.tables import from_pandas
 
-        given_time, prescribed = from_pandas(table, time, batch, tuple(scalars))
-        return cls(given_time, prescribed, initial=initial, constant=constant)
+        start = {"initial": initial, "constant": constant}
+        return from_pandas(table, time, batch, tuple(scalars), columns, reading, start)
 
     @classmethod
     def from_xarray(
@@ -257,17 +247,9 @@ class History:
         With ``columns`` the one-dimensional arrays are a measured table and are read as :meth:`from_csv`
         reads it, whose other options may be given as well; units are those of the attribute ``units``.
         """
-        if columns is not None:
-            from neml2.drivers.histories import measured
-
-            return measured.measured(
-                measured.from_xarray(dataset), columns, measured.Reading(**reading), initial, constant
-            )
-        _no_reading(reading)
         from neml2.drivers.histories.tables import from_xarray
 
-        time, prescribed = from_xarray(dataset, variables)
-        return cls(time, prescribed, initial=initial, constant=constant)
+        return from_xarray(dataset, variables, columns, reading, {"initial": initial, "constant": constant})
 
     def to_input(self, model: str = "model", driver: str = "driver") -> str:
         """The blocks ``[Tensors]`` and ``[Drivers/driver]`` of an input file that has ``[Models/model]``.
@@ -389,14 +371,6 @@ class History:
         from neml2.drivers.histories.binding import Binding
 
         return Binding(self, update, time, settings).result()
-
-
-def _no_reading(options: Mapping[str, Any]) -> None:
-    """:class:`TypeError` for options that only a measured table has."""
-    for name in options:
-        raise TypeError(
-            f"the option '{name}' is for measured tables; give columns={{'time': ..., ...}} as well"
-        )
 
 
 def _by_name(values: Any, what: str) -> dict[str, Any]:

@@ -1,14 +1,16 @@
-"""Histories from pandas tables and xarray datasets."""
+"""Histories from pandas tables and xarray datasets, by the names of columns and arrays."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
+from neml2.drivers.histories import measured
 from neml2.drivers.histories.given import is_a
+from neml2.drivers.histories.history import History
 from neml2.drivers.results.layout import STEP, Column, component_dim, from_column, from_disk
 from neml2.registry import did_you_mean, listing
 from neml2.types import R2, SR2, TensorWrapper, Vec
@@ -22,9 +24,19 @@ _AXES = frozenset(Vec.COMPONENTS)
 
 
 def from_pandas(
-    table: pandas.DataFrame, time: str, batch: str | None, scalars: tuple[str, ...]
-) -> tuple[Any, dict[str, Any]]:
-    """Time and prescribed values of a table; see :meth:`History.from_pandas`."""
+    table: pandas.DataFrame,
+    time: str,
+    batch: str | None,
+    scalars: tuple[str, ...],
+    map_of_columns: Mapping[str, str] | None,
+    reading: Mapping[str, Any],
+    start: Mapping[str, Any],
+) -> History:
+    """See :meth:`History.from_pandas`; ``start`` are its initial and constant values."""
+    if map_of_columns is not None:
+        found = measured.from_pandas(table)
+        return measured.measured(found, map_of_columns, measured.Reading(**reading), **start)
+    _no_reading(reading)
     if not is_a(table, "pandas.DataFrame"):
         raise TypeError(f"from_pandas takes a pandas DataFrame, not a {type(table).__name__}")
     columns = [str(c) for c in table.columns]
@@ -45,7 +57,15 @@ def from_pandas(
         data = np.stack([values(f"{name}_{c}") for c in order], axis=-1)
         # three components may be a vector, a spin or an orientation: the model decides
         prescribed[name] = data if kind is None else from_disk(kind, torch.from_numpy(data), 0)
-    return values(time), prescribed
+    return History(values(time), prescribed, **start)
+
+
+def _no_reading(options: Mapping[str, Any]) -> None:
+    """:class:`TypeError` for options that only a measured table has."""
+    for name in options:
+        raise TypeError(
+            f"the option '{name}' is for measured tables; give columns={{'time': ..., ...}} as well"
+        )
 
 
 def _by_specimen(table: pandas.DataFrame, batch: str | None) -> Any:
@@ -100,8 +120,18 @@ def _kind_of(name: str, labels: set[str]) -> type[TensorWrapper] | None:
     )
 
 
-def from_xarray(dataset: xarray.Dataset, variables: Iterable[str] | None) -> tuple[Any, dict[str, Any]]:
-    """Time and prescribed values of a dataset; see :meth:`History.from_xarray`."""
+def from_xarray(
+    dataset: xarray.Dataset,
+    variables: Iterable[str] | None,
+    columns: Mapping[str, str] | None,
+    reading: Mapping[str, Any],
+    start: Mapping[str, Any],
+) -> History:
+    """See :meth:`History.from_xarray`; ``start`` are its initial and constant values."""
+    if columns is not None:
+        found = measured.from_xarray(dataset)
+        return measured.measured(found, columns, measured.Reading(**reading), **start)
+    _no_reading(reading)
     if not is_a(dataset, "xarray.Dataset"):
         raise TypeError(f"from_xarray takes an xarray Dataset, not a {type(dataset).__name__}")
     if "time" not in dataset.variables:
@@ -137,7 +167,7 @@ def from_xarray(dataset: xarray.Dataset, variables: Iterable[str] | None) -> tup
         column = _column(array, name, step, batch)
         value = from_column(column, batch, "the dataset")
         prescribed[str(array.attrs.get("variable", name))] = value
-    return clock, prescribed
+    return History(clock, prescribed, **start)
 
 
 def _chosen(dataset: xarray.Dataset, variables: Iterable[str] | None) -> list[str]:

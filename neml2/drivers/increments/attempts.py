@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import torch
 
 from neml2.derivatives import expand_batch
 from neml2.drivers.increments.conditions import norm
-from neml2.drivers.increments.flat import between, chosen, joined
+from neml2.drivers.increments.flat import between, chosen, joined, replaced
 from neml2.drivers.increments.increments import Gauge
 from neml2.solvers.status import Status
 from neml2.step import StateUpdate, StepResult
 from neml2.types import TensorWrapper
 
 Values = dict[str, TensorWrapper]
-_SEEN = (
-    1 / 3
-)  # rates jump where the loading turns: that is to be seen, and to lead only where nothing else is
+_SEEN = 1 / 3  # rates jump where the loading turns: to be seen, and to lead only where nothing else is
+_ENDS = ("outputs", "state", "old", "forces", "rates")  # of an increment
 
 
 class Advance(Protocol):
@@ -87,6 +86,18 @@ class Attempt:
     def values(self) -> Values:
         """Prescribed values and outputs at the end."""
         return {**self.forces, **self.outputs}
+
+    def some(self, rows: torch.Tensor) -> Attempt:
+        """What the increments of some of the points have come to."""
+        new: dict[str, Any] = {part: chosen(getattr(self, part), rows) for part in _ENDS}
+        return replace(self, **new)
+
+    def with_others(self, to: torch.Tensor, others: Attempt, rows: torch.Tensor) -> Attempt:
+        """With the points ``to`` where ``rows`` of ``others`` have come to."""
+        new: dict[str, Any] = {
+            part: replaced(getattr(self, part), to, getattr(others, part), rows) for part in _ENDS
+        }
+        return replace(self, **new)
 
 
 class Attempts:

@@ -6,9 +6,22 @@ from collections.abc import Mapping
 
 import torch
 
+from neml2.derivatives import expand_batch
 from neml2.types import TensorWrapper
 
 Values = dict[str, TensorWrapper]
+
+
+def flattened(value: TensorWrapper, batch: torch.Size) -> TensorWrapper:
+    """A value of some of the batch as ``(points, ...)``."""
+    inner = value.data.shape[len(value.dynamic_batch_shape) :]
+    data = expand_batch(value, batch).reshape(batch.numel(), *inner)
+    return type(value)._new(data, value.sub_batch_ndim)
+
+
+def shaped(value: TensorWrapper, batch: torch.Size) -> TensorWrapper:
+    """A value ``(points, ...)`` as ``(*batch, ...)``."""
+    return type(value)._new(value.data.reshape(*batch, *value.data.shape[1:]), value.sub_batch_ndim)
 
 
 def chosen(values: Mapping[str, TensorWrapper], rows: torch.Tensor | slice) -> Values:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 
-from neml2.derivatives import expand_batch
 from neml2.drivers.control.aim import TARGET, Aim
 from neml2.drivers.histories.binding import Loading
 from neml2.drivers.histories.segments import Stretch
@@ -15,11 +14,10 @@ from neml2.drivers.increments.attempts import Advance, Attempt, Attempts, Places
 from neml2.drivers.increments.blocks import Block, Rows
 from neml2.drivers.increments.conditions import View
 from neml2.drivers.increments.events import Event, Found
-from neml2.drivers.increments.flat import between, chosen, copied, replaced, widened
+from neml2.drivers.increments.flat import between, chosen, copied, flattened, replaced, shaped
 from neml2.drivers.increments.increments import Gauge, Increments
+from neml2.drivers.increments.standing import Standing
 from neml2.drivers.increments.watching import Watch
-from neml2.lags import lagged
-from neml2.points import put
 from neml2.solvers.status import Status
 from neml2.step import StateUpdate, StepResult
 from neml2.types import Scalar, TensorWrapper
@@ -115,48 +113,17 @@ class Stepping:
         self.aim = aim
         self.batch, self.points = loading.batch, loading.batch.numel()
         self.attempts = Attempts(update, advance, self.gauge, self.increments.doubles, self.batch)
-        if state is None:
-            state = update.initial_state({**loading.zeros, **loading.initial}, loading.time)
-        if outputs is None:
-            outputs = update.initial_outputs(state, loading.at(0))
-            outputs |= {n: v for n, v in loading.initial.items() if n in outputs}
+        self.now = Standing.initial(update, loading, self.gauge, state, outputs)
         self.row = -1
         self.failures: list[Failure] = []
-        self.state = {n: self._flat(v) for n, v in state.items()}
-        self.outputs = {n: self._flat(v) for n, v in outputs.items()}
-        self.old: Values = {}
-        forces = {n: self._flat(v) for n, v in loading.at(0).items()}
-        for n in update.states:  # equal old values say that there is no history before them
-            for lag in range(1, update.depth[n]):
-                self.state.setdefault(lagged(n, lag), self.state[n])
-        for n, v in forces.items():
-            for lag in range(max(update.depth.get(n, 1), 1)):
-                self.old[lagged(n, lag)] = v
-        like = loading.time.detach()
-        zero = torch.zeros(self.points, dtype=torch.float64, device=like.device)
-        self.late = like.new_zeros(self.points)  # how far the clock of a point is behind
-        self.time = self._clock(0)
-        self.size = torch.full_like(zero, torch.inf)  # of the next increment, in time
-        self.wary = zero.bool()  # whose last increment was rejected
-        self.failed = zero.to(torch.int8)
-        self.scales = {n: zero.to(like.dtype) for n in self.gauge.partners}
-        self.scales = self.gauge.scales({**forces, **self.outputs}, self.scales)
-        self.rates = {  # of the variables whose error counts, in the last increment; there is none yet
-            n: type(v)._new(torch.full_like(v.data.detach(), torch.nan), v.sub_batch_ndim)
-            for n, v in self.outputs.items()
-            if n in self.gauge.bounds
-        }
-        self.idle = torch.zeros_like(self.failed, dtype=torch.int64)  # the row with which a point goes on
-        self.stopped = zero.bool()
-        lengths = loading.lengths
-        self._lengths = None if lengths is None else lengths.to(like.device).expand(self.batch).flatten()
+        device, lengths = loading.time.device, loading.lengths
+        self._lengths = None if lengths is None else lengths.to(device).expand(self.batch).flatten()
         self._own = bool(events) or aim is not None or any(s.until is not None for s in stretches)
-        self.anchored: Values = {}
-        self.watch = Watch(events, stretches, self.batch, like.device, cycle)
+        self.watch = Watch(events, stretches, self.batch, device, cycle)
         self.found: list[Found] = []
         with torch.no_grad():
-            everyone = torch.arange(self.points, device=like.device)
-            view = self.watch.view(0, {**forces, **self.outputs}, self.time, everyone)
+            now, everyone = self.now, torch.arange(self.points, device=device)
+            view = self.watch.view(0, {**now.old, **now.outputs}, now.time, everyone)
             self.watch.values(view)  # names are checked before the first step
             self.watch.extremes.take(view)
 
@@ -166,8 +133,8 @@ class Stepping:
         """The rows after ``row`` up to ``last - 1``."""
         model, loading = self.update.model, self.loading
         given = [v.data for v in (*loading.forces.values(), *loading.initial.values())]
-        given += [*model.parameters(), *(v.data for v in self.state.values())]
-        self._tracked = torch.is_grad_enabled() and any(t.requires_grad for t in given)
+        given += [*model.parameters(), *(v.data for v in self.now.state.values())]
+        self.now.tracked = torch.is_grad_enabled() and any(t.requires_grad for t in given)
         rows, self.found = Rows(self.row + 1, self._own), []
         while self.row + 1 < last and not self.finished:
             if self.row < 0:
@@ -176,75 +143,74 @@ class Stepping:
                 self._step(self.row + 1, rows)
             self.row += 1
             if self.aim is not None and self.row in self.aim.anchors:
-                self.anchored = copied({n: self.outputs[n] for n in (self.aim.strain, self.aim.stress)})
-        return rows.block(loading, self.outputs, self.old, tuple(self.found))
+                self.now.anchored = copied(self._controlled())
+        return rows.block(loading, self.now.outputs, self.now.old, tuple(self.found))
 
     @property
     def finished(self) -> bool:
         """Whether no point goes on, and an event has stopped one at least."""
-        out = (self.failed != 0) | (self.idle >= len(self.loading))
+        now = self.now
+        out = (now.failed != 0) | (now.idle >= len(self.loading))
         if self._lengths is not None:
             out |= self._lengths <= self.row + 1
-        return bool(self.stopped.any()) and bool(out.all())
+        return bool(now.stopped.any()) and bool(out.all())
 
     def _begin(self, rows: Rows) -> None:
         """The initial row."""
-        none = torch.zeros_like(self.failed, dtype=torch.int32)
-        status = torch.full_like(self.failed, int(Status.NOT_SOLVED))
-        error = self.size.new_zeros(self.points)
-        forces = {n: self.old[n] for n in self.loading.forces}
-        rows.add(self.outputs, self.time, forces, (status, none, none, none, error))
+        now = self.now
+        none = torch.zeros_like(now.failed, dtype=torch.int32)
+        status = torch.full_like(now.failed, int(Status.NOT_SOLVED))
+        forces = {n: now.old[n] for n in self.loading.forces}
+        rows.add(now.outputs, now.time, forces, (status, none, none, none, now.size.new_zeros(self.points)))
 
     def _step(self, k: int, rows: Rows) -> None:
         """Row ``k``: increments until every point is there."""
-        was = self.failed.clone()
+        now, was = self.now, self.now.failed.clone()
         way = self._interval(k)
         ended = ~way.live & (was == 0)
         while bool(way.live.any()):
             self._pass(k, way)
-        lost = self.failed != 0
-        self.time = torch.where(lost, way.t1, self.time)
-        status = torch.where(ended, int(Status.ENDED), self.failed)
+        lost = now.failed != 0
+        now.time = torch.where(lost, way.t1, now.time)
+        status = torch.where(ended, int(Status.ENDED), now.failed)
         status = torch.where(was != 0, int(Status.FROZEN), status).to(torch.int8)
-        forces = {n: self.old[n] for n in self.loading.forces}
+        forces = {n: now.old[n] for n in self.loading.forces}
         if bool(lost.any()):
             index = lost.nonzero().squeeze(-1)
             forces = replaced(forces, index, way.end, index)
         marks = (status, way.iterations, way.pieces, way.rejected, way.error)
-        rows.add(self.outputs, self.time, forces, marks)
+        rows.add(now.outputs, now.time, forces, marks)
 
     def _interval(self, k: int) -> _Interval:
-        t0, t1 = self.time, self._clock(k)
-        start = {n: self.old[n] for n in self.loading.forces}
-        end = {n: self._flat(v) for n, v in self.loading.at(k).items()}
+        now, t0, t1 = self.now, self.now.time, self._clock(k)
+        start = {n: now.old[n] for n in self.loading.forces}
+        end = {n: flattened(v, self.batch) for n, v in self.loading.at(k).items()}
         if self._own and self.time_name in end:
             end[self.time_name] = Scalar(t1)
         if self.aim is not None:
-            shaped = {n: self._shaped(self.outputs[n]) for n in (self.aim.strain, self.aim.stress)}
-            start |= {n: self._flat(v) for n, v in self.aim.before(k, shaped).items()}
+            reached = {n: shaped(v, self.batch) for n, v in self._controlled().items()}
+            start |= {n: flattened(v, self.batch) for n, v in self.aim.before(k, reached).items()}
             if self.aim.moving[k]:
-                anchored = {n: self._shaped(v) for n, v in self.anchored.items()}
-                end[TARGET] = self._flat(self.aim.target(k, anchored))
-        begun = self.outputs
-        if not self._tracked:  # rows are kept; what is written to in place from here on are copies
-            self.outputs, self.state, self.old = map(copied, (self.outputs, self.state, self.old))
-        self.time = self.time.clone()
+                anchored = {n: shaped(v, self.batch) for n, v in now.anchored.items()}
+                end[TARGET] = flattened(self.aim.target(k, anchored), self.batch)
+        begun = now.outputs
+        now.leave()
         if k == 1 and self.increments.first is not None:
-            self.size = self.increments.first * (t1 - t0).double()
-        none = torch.zeros_like(self.failed, dtype=torch.int32)
-        zero = torch.zeros_like(self.size)
+            now.size = self.increments.first * (t1 - t0).double()
+        none = torch.zeros_like(now.failed, dtype=torch.int32)
+        zero = torch.zeros_like(now.size)
         everyone = torch.arange(self.points, device=zero.device)
         with torch.no_grad():
             view = self.watch.view(k - 1, {**start, **begun}, t0, everyone)
             values = self.watch.values(view, k)
         for i in self.watch.begun(k):  # a condition that holds already ends its segment at once
-            met = self.watch.events[i].holds(values[i]) & (self.failed == 0) & (self.idle <= k)
+            met = self.watch.events[i].holds(values[i]) & (now.failed == 0) & (now.idle <= k)
             index = met.nonzero().squeeze(-1)
             if len(index):
                 event = torch.full_like(index, i)
                 self.found += self.watch.record(k, event, index, chosen(begun, index), t0[index])
                 self._end(event, index)
-        live = (self.failed == 0) & (self.idle <= k)
+        live = (now.failed == 0) & (now.idle <= k)
         if self._lengths is not None:
             live &= self._lengths > k
         return _Interval(
@@ -252,23 +218,32 @@ class Stepping:
             *(none, none.clone(), none.clone(), zero.clone(), values),
         )
 
+    def _controlled(self) -> Values:
+        """The strain and the stress of the control, as they are."""
+        assert self.aim is not None
+        return {n: self.now.outputs[n] for n in (self.aim.strain, self.aim.stress)}
+
+    def _clock(self, k: int) -> torch.Tensor:
+        """The time of a row, ``(points,)``."""
+        return self.loading.time[k].detach().expand(self.batch).reshape(self.points) - self.now.late
+
     # ------------------------------------------------------------------ increments
 
     def _pass(self, k: int, way: _Interval) -> None:
         """One increment of every point that is on its way."""
-        rules, index = self.increments, way.live.nonzero().squeeze(-1)
-        at = self._gather(index, way)
-        b = rules.end(at.a, self.size[index] / at.span)
+        now, rules, index = self.now, self.increments, way.live.nonzero().squeeze(-1)
+        at = self._places(index, way)
+        b = rules.end(at.a, now.size[index] / at.span)
         with torch.no_grad():
-            scales = {n: x[index] for n, x in self.scales.items()}
+            scales = {n: x[index] for n, x in now.scales.items()}
             trial = self.attempts.make(at, b, scales)
-            before = {**at.old, **self._part(self.outputs, index)}
+            before = {**at.old, **now.part(now.outputs, index)}
             moved = self.gauge.moved(before, trial.values, at.a)
         solved = trial.status == Status.CONVERGED
         used = b - at.a
         least = used <= rules.smallest * (1 + 1e-9)
         taken = solved & (least | (torch.maximum(moved, trial.over) <= 1))
-        self._resize(index, used * at.span, rules.factor(solved, moved, trial.over, self.wary[index]), taken)
+        self._resize(index, used * at.span, rules.factor(solved, moved, trial.over, now.wary[index]), taken)
         way.iterations[index] += trial.iterations
         way.pieces[index] += taken
         way.rejected[index] += ~taken
@@ -293,48 +268,39 @@ class Stepping:
         self, index: torch.Tensor, used: torch.Tensor, factor: torch.Tensor, taken: torch.Tensor
     ) -> None:
         """The next size of points that have just tried an increment of the size ``used``."""
-        now, new = self.size[index], used * factor
+        planned, new = self.now.size[index], used * factor
         # an increment that ended at a row says nothing against the larger one that was planned
-        new = torch.where(taken & (factor >= 1) & (now > used), torch.maximum(now, new), new)
-        self.size[index], self.wary[index] = new, ~taken
+        new = torch.where(taken & (factor >= 1) & (planned > used), torch.maximum(planned, new), new)
+        self.now.size[index], self.now.wary[index] = new, ~taken
 
     def _accept(
         self, k: int, way: _Interval, at: Places, b: torch.Tensor, trial: Attempt, taken: torch.Tensor
     ) -> None:
-        error = trial.error[taken]
+        now, error = self.now, trial.error[taken]
         index, b = at.index[taken], b[taken]
-        if self._tracked:  # once more, to the same bits, in a graph that rejected increments have no part in
-            trial = self.attempts.make(self._gather(index, way), b)
+        if now.tracked:  # once more, to the same bits, in a graph that rejected increments have no part in
+            trial = self.attempts.make(self._places(index, way), b)
         elif len(index) < len(at.index):
-            trial = replace(
-                trial,
-                outputs=chosen(trial.outputs, taken),
-                state=chosen(trial.state, taken),
-                old=chosen(trial.old, taken),
-                forces=chosen(trial.forces, taken),
-                rates=chosen(trial.rates, taken),
-            )
-        self.outputs = self._put(self.outputs, index, trial.outputs)
-        self.state = self._put(self.state, index, trial.state)
-        self.old = self._put(self.old, index, trial.old)
-        self.rates = self._put(self.rates, index, trial.rates)
+            trial = trial.some(taken)
+        now.take(index, trial)
         with torch.no_grad():
-            scales = self.gauge.scales(trial.values, {n: x[index] for n, x in self.scales.items()})
+            scales = self.gauge.scales(trial.values, {n: x[index] for n, x in now.scales.items()})
             if self.watch.events:
                 view, way.values[:, index] = self._seen(k, way, trial, index, b)
                 self.watch.extremes.take(view)
         for n, x in scales.items():
-            self.scales[n][index] = x
+            now.scales[n][index] = x
         way.error[index] += error
-        self.time[index] = way.time(index, b)
+        now.time[index] = way.time(index, b)
         way.s[index] = b
         way.live[index] = b < 1
 
     def _give_up(self, k: int, way: _Interval, at: Places, b: torch.Tensor, status: torch.Tensor) -> None:
         """Points that failed go back to the row before and stay there."""
-        self.failed[at.index] = status.to(torch.int8)
+        now = self.now
+        now.failed[at.index] = status.to(torch.int8)
         way.live[at.index] = False
-        self.outputs = self._put(self.outputs, at.index, self._part(way.begun, at.index))
+        now.outputs = now.put(now.outputs, at.index, now.part(way.begun, at.index))
         with torch.no_grad():  # once more by themselves, for the message
             result = self.attempts.solve(at.state, between(at.start, at.end, b), at.old, at.index)
         if bool((result.status == Status.CONVERGED).all()):
@@ -342,6 +308,21 @@ class Stepping:
         else:
             why = result.describe_failure()
         self.failures.append(Failure(k, at.index, status, why, result))
+
+    def _places(self, index: torch.Tensor, way: _Interval) -> Places:
+        """Where these points are on their way."""
+        now = self.now
+        return Places(
+            index,
+            way.s[index],
+            now.part(now.state, index),
+            now.part(now.old, index),
+            now.part(way.start, index),
+            now.part(way.end, index),
+            (way.t1 - way.t0)[index].double(),
+            now.part({n: now.outputs[n] for n in now.rates}, index),
+            now.part(now.rates, index),
+        )
 
     # ------------------------------------------------------------------ events
 
@@ -364,15 +345,8 @@ class Stepping:
         self.found += self.watch.record(k, seen.event, seen.index, seen.here.outputs, time)
         if not len(seen.acting):
             return b, trial, None
-        of, to, here = seen.acting, seen.row[seen.acting], seen.here
-        trial = replace(
-            trial,
-            outputs=replaced(trial.outputs, to, here.outputs, of),
-            state=replaced(trial.state, to, here.state, of),
-            old=replaced(trial.old, to, here.old, of),
-            forces=replaced(trial.forces, to, here.forces, of),
-            rates=replaced(trial.rates, to, here.rates, of),
-        )
+        of, to = seen.acting, seen.row[seen.acting]
+        trial = trial.with_others(to, seen.here, of)
         return b.index_put((to,), seen.s[of]), trial, (seen.event[of], seen.index[of])
 
     def _seen(
@@ -384,95 +358,29 @@ class Stepping:
 
     def _end(self, event: torch.Tensor, index: torch.Tensor) -> None:
         """Events act: their points rest until the next segment, or for good."""
+        now = self.now
         for e in event.unique().tolist():
             points, stretch = index[event == e], self.watch.stretches[e]
             if stretch is None:
-                self.idle[points] = len(self.loading)
-                self.stopped[points] |= self.watch.events[e].action == "stop"
+                now.idle[points] = len(self.loading)
+                now.stopped[points] |= self.watch.events[e].action == "stop"
             else:
-                self.idle[points] = stretch.last + 1
+                now.idle[points] = stretch.last + 1
                 planned = self.loading.time[stretch.last].detach().expand(self.batch).flatten()
-                self.late[points] = planned[points] - self.time[points]
-
-    # ------------------------------------------------------------------ points
-
-    def _gather(self, index: torch.Tensor, way: _Interval) -> Places:
-        return Places(
-            index,
-            way.s[index],
-            self._part(self.state, index),
-            self._part(self.old, index),
-            self._part(way.start, index),
-            self._part(way.end, index),
-            (way.t1 - way.t0)[index].double(),
-            self._part({n: self.outputs[n] for n in self.rates}, index),
-            self._part(self.rates, index),
-        )
-
-    def _part(self, values: Mapping[str, TensorWrapper], index: torch.Tensor) -> Values:
-        return dict(values) if len(index) == self.points else chosen(values, index)
-
-    def _put(self, values: Values, index: torch.Tensor, new: Values) -> Values:
-        """``values`` with the points ``index`` replaced; in place where nothing is differentiated."""
-        if len(index) == self.points:
-            return {**values, **new}
-        found = dict(values)
-        for n, v in new.items():
-            inner = v.data.shape[1:]
-            if n not in found:  # a guess, which is zero until there is a value
-                found[n] = type(v)._new(v.data.new_zeros(self.points, *inner), v.sub_batch_ndim)
-            full = widened(found[n], v)
-            if self._tracked:
-                found[n] = put(full, torch.Size((self.points,)), index, v)
-            else:
-                full.data[index] = v.data
-                found[n] = full
-        return found
-
-    def _flat(self, value: TensorWrapper) -> TensorWrapper:
-        """A value of some of the batch as ``(points, ...)``."""
-        inner = value.data.shape[len(value.dynamic_batch_shape) :]
-        data = expand_batch(value, self.batch).reshape(self.points, *inner)
-        return type(value)._new(data, value.sub_batch_ndim)
-
-    def _clock(self, k: int) -> torch.Tensor:
-        """The time of a row, ``(points,)``."""
-        return self.loading.time[k].detach().expand(self.batch).reshape(self.points) - self.late
-
-    def _shaped(self, value: TensorWrapper) -> TensorWrapper:
-        """A value ``(points, ...)`` as ``(*batch, ...)``."""
-        return type(value)._new(value.data.reshape(*self.batch, *value.data.shape[1:]), value.sub_batch_ndim)
+                now.late[points] = planned[points] - now.time[points]
 
     # ------------------------------------------------------------------ checkpoint
 
     def checkpoint(self) -> dict[str, torch.Tensor]:
         """Everything that the next row depends on, by name."""
-        found = {f"{part}/{n}": v.data for part in _TYPED for n, v in getattr(self, part).items()}
-        found |= {part: getattr(self, part) for part in _PLAIN}
-        found |= {f"scales/{n}": x for n, x in self.scales.items()}
-        found |= {f"extremes/{n}": x for n, x in self.watch.extremes.found.items()}
+        found = {f"extremes/{n}": x for n, x in self.watch.extremes.found.items()}
         found["counts"] = self.watch.counts
-        return {n: t.detach().clone() for n, t in found.items()}
+        return self.now.checkpoint() | {n: t.clone() for n, t in found.items()}
 
     def restore(self, row: int, found: Mapping[str, torch.Tensor]) -> None:
         """Go on after ``row``, from a checkpoint taken there; to the same bits."""
-        kinds = {**self.update.forces, **self.update.outputs, **self.update.states}
         self.row = row
-        for part in _TYPED:
-            values: Values = {}
-            for key, data in found.items():
-                name = key.removeprefix(f"{part}/")
-                if name != key:
-                    kind = kinds[name.partition("~")[0]]
-                    values[name] = kind._new(data.clone(), data.ndim - 1 - kind.BASE_NDIM)
-            setattr(self, part, values)
-        for part in _PLAIN:
-            setattr(self, part, found[part].clone())
-        self.scales = {n: found[f"scales/{n}"].clone() for n in self.scales}
+        self.now.restore(found, {**self.update.forces, **self.update.outputs, **self.update.states})
         extremes = self.watch.extremes.found
         extremes |= {n: found[f"extremes/{n}"].clone() for n in extremes}
         self.watch.counts = found["counts"].clone()
-
-
-_TYPED = ("state", "old", "outputs", "rates", "anchored")
-_PLAIN = ("time", "late", "size", "wary", "failed", "idle", "stopped")

@@ -136,7 +136,7 @@ def test_flow_that_ends_within_an_increment_is_seen():
     history = History(torch.tensor([0.0, 0.5, 1e6], dtype=F64), {"load": load})
     march = marching(decay(k=1.0), history, increments=Increments(tolerance=1e-2))
     march.advance(2)
-    way = float(march.rates["x"].data)
+    way = float(march.now.rates["x"].data)
     assert 0.5 < way < 1.0  # d/dt of 2 (t - 1 + exp(-t)) at 0.5 is 0.79
     assert int(march.advance(3).pieces) > 10
 
@@ -249,10 +249,11 @@ def test_older_values_are_those_of_the_last_increments():
     plain = marching(decay(k=2.0), decaying(1.0, 0.3), increments=rules).advance(5)
     march = marching(extrapolated(), decaying(1.0, 0.3), increments=rules)
     block = march.advance(5)
-    assert set(march.state) == {"x", "x~1"} and {"t", "t~1"} <= set(march.old)
+    state, old = march.now.state, march.now.old
+    assert set(state) == {"x", "x~1"} and {"t", "t~1"} <= set(old)
     torch.testing.assert_close(block.outputs["x"].data, plain.outputs["x"].data, rtol=1e-9, atol=0)
-    assert (march.state["x~1"].data > march.state["x"].data).all()
-    assert (march.old["t~1"].data < march.old["t"].data).all() and (march.old["t~1"].data > 0.75).all()
+    assert (state["x~1"].data > state["x"].data).all()
+    assert (old["t~1"].data < old["t"].data).all() and (old["t~1"].data > 0.75).all()
 
 
 # ---------------------------------------------------------------------- gradients
