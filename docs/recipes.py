@@ -17,8 +17,8 @@ import torch
 
 import neml2
 from neml2.texture import (
-    DeLaValleePoussinKernel,
     KDEODF,
+    DeLaValleePoussinKernel,
     IPFReduction,
     inverse_pole_figure_points,
     pretty_plot_inverse_pole_figure,
@@ -80,6 +80,7 @@ def label(ax, x, y, legend=None):
 
 
 def linear_elasticity(t):
+    """Tension with its lateral contraction, and shear."""
     figure, (left, right) = panels(2)
     for c in (0, 1):
         left.plot(100 * physical(t, "strain", c)[:, 0], physical(t, "stress", 0)[:, 0])
@@ -89,7 +90,8 @@ def linear_elasticity(t):
     return figure
 
 
-def loop(t, legend=None, points=None):
+def loop(t, legend=None):
+    """Stress over strain along xx."""
     figure, (ax,) = panels(1, 4.6, 3.2)
     strain, stress = (physical(t, n, 0).reshape(len(t["t"].data), -1) for n in ("strain", "stress"))
     ax.plot(100 * strain, stress, lw=1.3)
@@ -98,6 +100,7 @@ def loop(t, legend=None, points=None):
 
 
 def temperature_dependent(t):
+    """Stress over the total strain; the strain over time."""
     figure, (left, right) = panels(2)
     kelvin = [f"{value:.0f} K" for value in values(t, "T")[-1]]
     left.plot(100 * physical(t, "strain", 0), physical(t, "stress", 0), lw=1.3)
@@ -108,8 +111,9 @@ def temperature_dependent(t):
 
 
 def porous_plasticity(t):
+    """Stress, and the growth of voids."""
     figure, (left, right) = panels(2)
-    sides = ("free sides", "one side held", "both sides held")
+    sides = ("free sides", "one side held", "both sides prescribed")
     strain = 100 * physical(t, "strain", 0)
     left.plot(strain, physical(t, "stress", 0), lw=1.3)
     label(left, "strain xx (%)", "stress xx (MPa)", sides)
@@ -119,6 +123,7 @@ def porous_plasticity(t):
 
 
 def single_crystal(t):
+    """Stress, and the way of the axis through the triangle of the crystal's directions."""
     figure, (left, right) = panels(2)
     strain = values(t, "t") * 1e-3
     left.plot(100 * strain, physical(t, "cauchy_stress", 0), lw=1.3)
@@ -136,6 +141,7 @@ def single_crystal(t):
 
 
 def polycrystal_texture(t):
+    """Pole figures of the first and of the last row."""
     figure = plt.figure(figsize=(8.4, 3.6), layout="constrained")
     for i, (row, title) in enumerate(((0, "before"), (-1, "after rolling"))):
         axes = figure.add_subplot(1, 2, i + 1, projection="polar")
@@ -154,6 +160,7 @@ def polycrystal_texture(t):
 
 
 def viscoelastic_relaxation(t):
+    """Stress over the logarithm of time, with the times of relaxation."""
     figure, (ax,) = panels(1, 4.6, 3.0)
     time = values(t, "t")[1:]
     ax.semilogx(time, physical(t, "stress", 0)[1:])
@@ -164,6 +171,7 @@ def viscoelastic_relaxation(t):
 
 
 def cohesive_zone(t):
+    """Traction over separation, by their lengths."""
     figure, (ax,) = panels(1, 4.6, 3.2)
     opened = 1e3 * torch.linalg.vector_norm(t["separation"].data, dim=-1).numpy()
     ax.plot(opened, torch.linalg.vector_norm(t["traction"].data, dim=-1).numpy(), lw=1.3)
@@ -173,6 +181,7 @@ def cohesive_zone(t):
 
 
 def phase_field_fracture(t):
+    """Stress, and the phase field."""
     figure, (left, right) = panels(2)
     strain = 100 * physical(t, "E", 0)
     left.plot(strain, physical(t, "S", 0), lw=1.3)
@@ -184,6 +193,7 @@ def phase_field_fracture(t):
 
 
 def pyrolysis(t):
+    """What is left of a kilogram, and its volume."""
     figure, (left, right) = panels(2)
     rates = [f"{rate} K/min" for rate in (5, 20, 80)]
     left.plot(values(t, "T"), values(t, "mass"), lw=1.3)
@@ -194,6 +204,7 @@ def pyrolysis(t):
 
 
 def precipitation(t):
+    """The volume of the precipitates, and their sizes at the end."""
     figure, (left, right) = panels(2)
     left.semilogx(values(t, "t")[1:], 100 * values(t, "f")[1:], lw=1.3)
     label(left, "time (s)", "volume fraction (%)", [f"{value:.0f} K" for value in values(t, "T")[-1]])
@@ -204,6 +215,7 @@ def precipitation(t):
 
 
 def diffusion(t):
+    """Concentrations in the cells, and those of a half-space in closed form."""
     figure, (ax,) = panels(1, 4.6, 3.0)
     depth = torch.linspace(0.025, 1.975, 40)
     for color, row in zip(COLORS, (5, 20, 80)):

@@ -119,7 +119,7 @@
 [Tensors]
   [times]
     type = Python
-    expr = 'Scalar(torch.linspace(0.0, 9.0, 46, dtype=torch.float64))'
+    expr = 'Scalar(torch.linspace(0.0, 9.0, 91, dtype=torch.float64))'
   []
   [axial_strain]
     type = Python
@@ -127,7 +127,7 @@
   []
   [held]
     type = Python
-    expr = 'torch.tensor([1.0, 0, 0, 0, 0, 0], dtype=torch.float64).expand(46, 6)'
+    expr = 'torch.tensor([1.0, 0, 0, 0, 0, 0], dtype=torch.float64).expand(91, 6)'
   []
   [free]
     type = Python
@@ -143,7 +143,7 @@
   []
   [anchor]
     type = Python
-    expr = 'torch.zeros(46, dtype=torch.int64)'
+    expr = 'torch.zeros(91, dtype=torch.int64)'
   []
 []
 

@@ -134,16 +134,16 @@
   # The first steps are small: there the crystals begin to flow.
   [times]
     type = Python
-    expr = 'Scalar(1000 * torch.linspace(0.0, 1.0, 21, dtype=torch.float64) ** 2)'
+    expr = 'Scalar(1000 * torch.linspace(0.0, 1.0, 17, dtype=torch.float64) ** 2)'
   []
   # Rolling to a third of the thickness: x is the rolling direction, z the normal of the sheet.
   [rate]
     type = Python
-    expr = 'SR2(torch.tensor([1.1e-3, 0, -1.1e-3, 0, 0, 0], dtype=torch.float64).expand(21, 200, 6))'
+    expr = 'SR2(torch.tensor([1.1e-3, 0, -1.1e-3, 0, 0, 0], dtype=torch.float64).expand(17, 200, 6))'
   []
   [spin]
     type = Python
-    expr = 'WR2(torch.zeros(21, 200, 3, dtype=torch.float64))'
+    expr = 'WR2(torch.zeros(17, 200, 3, dtype=torch.float64))'
   []
   # Orientations that fill the space evenly: three irrational steps make unit quaternions (Shoemake, 1992).
   [u]

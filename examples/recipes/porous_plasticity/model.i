@@ -1,5 +1,5 @@
 # Porous plasticity (Gurson, Tvergaard, Needleman): voids grow under tension and soften the metal. Units: MPa.
-# Three specimens, as one batch: free sides, one side held (plane strain), both sides nearly held.
+# Three specimens, as one batch: free sides, one side held (plane strain), both sides prescribed.
 
 [Models]
   # Stress: Hooke's law for the part of the strain that is not plastic.
@@ -130,7 +130,7 @@
   []
 []
 
-# The test: xx is strained to 15 %. Of the sides, none, yy, or both (to -4 % at the end) are held.
+# The test: xx is strained to 15 %. The sides are free; yy is held at 0; or both go to -4 %, less than they would.
 [Tensors]
   [times]
     type = Python

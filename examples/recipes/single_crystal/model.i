@@ -1,5 +1,5 @@
-# Crystal plasticity: copper single crystals in tension; the lattice rotates until two slip systems are equally
-# stressed. Three orientations as one batch. Units: MPa, s.
+# Crystal plasticity: copper single crystals in tension without shear, as in a wire that is drawn. Slip rotates the
+# lattice until <111> or <100> lies along the axis. Three orientations as one batch. Units: MPa, s.
 
 [Data]
   # Twelve slip systems {111}<110>, given as one direction and one plane of the family.

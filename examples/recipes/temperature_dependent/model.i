@@ -13,11 +13,11 @@
   []
   [yield_table]
     type = Python
-    expr = 'Scalar(torch.tensor([420.0, 380.0, 250.0, 60.0], dtype=torch.float64))'
+    expr = 'Scalar(torch.tensor([420.0, 380.0, 220.0, 60.0], dtype=torch.float64))'
   []
   [viscosity_table]
     type = Python
-    expr = 'Scalar(torch.tensor([200.0, 250.0, 700.0, 1200.0], dtype=torch.float64))'
+    expr = 'Scalar(torch.tensor([200.0, 200.0, 500.0, 600.0], dtype=torch.float64))'
   []
 []
 

@@ -154,7 +154,7 @@
   # From 0 up to the amplitude, down to its negative, and up again.
   [phase]
     type = Python
-    expr = 'torch.linspace(0.0, 5.0, 81, dtype=torch.float64).unsqueeze(-1)'
+    expr = 'torch.linspace(0.0, 5.0, 61, dtype=torch.float64).unsqueeze(-1)'
   []
   [axial_strain]
     type = Python
@@ -162,12 +162,12 @@
       up = torch.clamp(phase, 0.0, 1.0)
       down = torch.clamp(phase - 1, 0.0, 2.0)
       again = torch.clamp(phase - 3, 0.0, 2.0)
-      result = 0.006 * (up - down + again).expand(81, 3)
+      result = 0.006 * (up - down + again).expand(61, 3)
     '''
   []
   [held]
     type = Python
-    expr = 'torch.tensor([1.0, 0, 0, 0, 0, 0], dtype=torch.float64).expand(81, 3, 6)'
+    expr = 'torch.tensor([1.0, 0, 0, 0, 0, 0], dtype=torch.float64).expand(61, 3, 6)'
   []
   [free]
     type = Python
@@ -183,7 +183,7 @@
   []
   [anchor]
     type = Python
-    expr = 'torch.zeros(81, dtype=torch.int64)'
+    expr = 'torch.zeros(61, dtype=torch.int64)'
   []
 []
 
