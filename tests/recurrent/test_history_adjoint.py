@@ -17,9 +17,11 @@ from neml2.implicit import ImplicitUpdate
 from neml2.models.common.time_integration import BackwardEulerTimeIntegration
 from neml2.predictors import LinearExtrapolationPredictor
 from neml2.recurrent import checkpointed
+from neml2.solvers.newton import Newton
 from neml2.solvers.status import Status
 from neml2.system import NonlinearSystem
 from tests.drivers.materials import DrivenDecay, decay, snap, strain, strainer, times
+from tests.recurrent.problems import PROBLEMS, load, loss_of, tensors
 
 SCENARIOS = Path(__file__).parents[1] / "scenarios"
 F64 = torch.float64
@@ -210,3 +212,53 @@ def test_what_the_kernel_does_not_take(driver, messages):
             checkpointed(driver, Inputs().history, "x")
     finally:
         log.reset_defaults()
+
+
+# ---------------------------------------------------------------------- reference problems
+
+
+@pytest.mark.parametrize("engine", ["native", "eager"])
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_losses_and_gradients_are_those_of_the_reference(name, engine):
+    """With a run and with checkpoints, by parameters and by the initial state."""
+    problem = PROBLEMS[name]
+    model = ImplicitUpdate(load(name), solver=Newton(abs_tol=1e-13, rel_tol=1e-13), name="update")
+    driver = TransientDriver(model, engine=engine)
+    states = problem["state_variables"]
+    for how in (driver.run, lambda h: checkpointed(driver, h, states, 4)):
+        start = {n: v.requires_grad_() for n, v in tensors(problem["initial_state"]).items()}
+        forces = tensors(problem["forces"])
+        run = how(History(forces.pop("t"), forces, initial=start))
+        whole = torch.cat([run[n].data.reshape(*run.status.shape, -1) for n in states], dim=-1)
+        loss = loss_of(name, whole)
+        assert loss.item() == pytest.approx(problem["loss"]["value"], rel=1e-8)
+        model.zero_grad()
+        loss.backward()
+        found = {"_".join(n.split(".")[-2:]): p.grad for n, p in model.named_parameters()}
+        for n, value in problem["gradients"].items():
+            assert found[n].item() == pytest.approx(value, rel=1e-6), n
+        by_start = torch.cat([start[n].grad.reshape(run.status.shape[1], -1) for n in states], dim=-1)
+        exact = torch.tensor(problem["initial_state_gradient"], dtype=F64)
+        torch.testing.assert_close(by_start, exact, rtol=1e-6, atol=1e-6 * float(exact.abs().max()))
+
+
+@pytest.mark.parametrize("engine", ["native", "eager"])
+def test_two_runs_before_one_backward_pass(engine):
+    """The gradient of a sum is the sum of those of its parts; a parameter stepped in between is refused."""
+    model = decay()
+    (p,) = model.parameters()
+    driver = TransientDriver(model, engine=engine)
+    ways = (driver.run, lambda h: checkpointed(driver, h, "x", 3))
+    for how in ways:
+
+        def loss(load, how=how):
+            history = {"t": times(STEPS), "load": torch.full((STEPS,), load, dtype=F64)}
+            return how(history)["x"].data.square().sum()
+
+        parts = [torch.autograd.grad(loss(load), p)[0] for load in (1.0, -2.0)]
+        torch.testing.assert_close(torch.autograd.grad(loss(1.0) + loss(-2.0), p)[0], sum(parts))
+        first = loss(1.0)
+        with torch.no_grad():
+            p.mul_(1.5)
+        with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+            (first + loss(-2.0)).backward()
