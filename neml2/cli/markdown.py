@@ -1,4 +1,4 @@
-r"""Documentation strings as the Markdown that GitHub renders: formulas, code, names of classes."""
+"""Documentation strings as the Markdown that GitHub renders: formulas, code, names of classes."""
 
 from __future__ import annotations
 

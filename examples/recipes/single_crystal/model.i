@@ -12,7 +12,7 @@
 []
 
 [Models]
-  # Elasticity in the frame of the lattice's own rotation, and the shear stress on the 12 slip systems.
+  # Elasticity, isotropic for brevity (GeneralElasticity takes any), and the shear stress on the slip systems.
   [elasticity]
     type = LinearIsotropicElasticity
     coefficients = '120e3 0.34'
