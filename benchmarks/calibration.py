@@ -5,6 +5,11 @@
 prints the seconds of CPU time of a run and of a run with its gradient: of ``TransientDriver`` with the native
 engine, and of pyzag's solver on our adapter and on that of NEML2 3.1.0, each at the block size that is its
 best. The medians are of runs in turns; before they are printed, losses and gradients have to agree to 1e-5.
+
+    python -m benchmarks.calibration --memory
+
+prints the memory that a loss and its gradient take at 2,000 steps of 1,000 specimens: in the eager engine, in
+the kernel, and in the kernel with checkpoints. Each is measured in a process of its own.
 """
 
 from __future__ import annotations
@@ -22,16 +27,17 @@ from pathlib import Path
 import torch
 
 STEPS, SPECIMENS, TURNS = 200, 50, 7
+LONG = 2000, 1000
 BLOCKS = (10, 20, 50, 100)
 HERE = Path(__file__).parent
 PARAMETERS = ("iso_R", "iso_d", "ys_sy", "flow_eta", "flow_n", "elasticity_E", "elasticity_nu")
 
 
-def load() -> tuple[torch.Tensor, torch.Tensor]:
+def load(steps: int = STEPS, specimens: int = SPECIMENS) -> tuple[torch.Tensor, torch.Tensor]:
     """Time and strain, ``(steps + 1, specimens[, 6])``: tension at rates from 1e-4 to 1e-1 /s."""
-    rate = torch.logspace(-4, -1, SPECIMENS)
-    axial = torch.linspace(0, 0.03, STEPS + 1)[:, None].expand(STEPS + 1, SPECIMENS)
-    strain = torch.zeros(STEPS + 1, SPECIMENS, 6)
+    rate = torch.logspace(-4, -1, specimens)
+    axial = torch.linspace(0, 0.03, steps + 1)[:, None].expand(steps + 1, specimens)
+    strain = torch.zeros(steps + 1, specimens, 6)
     strain[..., 0], strain[..., 1], strain[..., 2] = axial, -0.5 * axial, -0.5 * axial
     return axial / rate, strain
 
@@ -117,16 +123,64 @@ def of_peer(python: str) -> dict[str, object]:
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
+def memory_of(way: str) -> dict[str, float]:
+    """The most memory of a loss and its gradient beyond that before, in GB, and seconds of CPU time."""
+    import resource
+
+    from neml2 import SR2, History, TransientDriver, load_model
+    from neml2.recurrent import checkpointed
+
+    def peak() -> float:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+
+    name = "equivalent_plastic_strain"
+    model = load_model(HERE / "calibration.i", "model")
+    driver = TransientDriver(model, engine="eager" if way == "eager" else "native", progress=False)
+
+    def gradient(clock: torch.Tensor, strain: torch.Tensor) -> torch.Tensor:
+        history = History(clock, {"strain": SR2(strain)})
+        run = checkpointed(driver, history, name) if way == "checkpoints" else driver.run(history)
+        return torch.autograd.grad(run[name].data[1:].square().mean(), list(model.parameters())[:1])[0]
+
+    clock, strain = load(*LONG)
+    gradient(clock[:3, :2], strain[:3, :2])  # libraries are loaded, and kernels built
+    before, begin = peak(), time.process_time()
+    slope = gradient(clock, strain)
+    seconds = time.process_time() - begin
+    return {"gigabytes": peak() - before, "seconds": seconds, "slope": float(slope.sum())}
+
+
+def print_memory() -> None:
+    """:func:`memory_of` every way, whose gradients have to agree."""
+    rows = {}
+    print(f"{'':28s}{'memory, GB':>12s}{'seconds':>10s}")
+    for way in ("eager", "native", "checkpoints"):
+        command = [sys.executable, "-m", "benchmarks.calibration", "--only-memory", way]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        rows[way] = json.loads(done.stdout.splitlines()[-1])
+        print(f"{way:28s}{rows[way]['gigabytes']:12.3f}{rows[way]['seconds']:10.3g}")
+        if abs(rows[way]["slope"] - rows["eager"]["slope"]) > 1e-6 * abs(rows["eager"]["slope"]):
+            sys.exit(f"values differ: {rows[way]} is not {rows['eager']}")
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--peer", help="a Python that has NEML2 3.1.0 and pyzag")
+    parser.add_argument("--memory", action="store_true", help="measure memory instead of time")
     parser.add_argument("--only-pyzag", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--only-memory", help=argparse.SUPPRESS)
     options = parser.parse_args()
     torch.set_default_dtype(torch.float64)
     torch.set_num_threads(1)
     if options.only_pyzag:
         print(json.dumps(best_of_pyzag()))
+        return
+    if options.only_memory:
+        print(json.dumps(memory_of(options.only_memory)))
+        return
+    if options.memory:
+        print_memory()
         return
     rows = {"TransientDriver, native": measured(*by_driver()), "pyzag, our adapter": best_of_pyzag()}
     if options.peer:

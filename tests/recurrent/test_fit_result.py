@@ -64,6 +64,16 @@ def test_a_dataset_holds_everything(result):
     assert all(isinstance(v, str | int | float) for v in data.attrs.values())
 
 
+def test_a_dataset_is_read_back_from_a_file(result, tmp_path):
+    import xarray
+
+    data = result.to_xarray()
+    data.to_netcdf(tmp_path / "fit.nc", engine="h5netcdf")
+    with xarray.open_dataset(tmp_path / "fit.nc", engine="h5netcdf") as again:
+        xarray.testing.assert_equal(again.load(), data)
+        assert again.attrs == data.attrs
+
+
 def _variance(result):
     unit = np.sqrt(np.mean(np.concatenate([e.responses["x"].values for e in result.misfit.experiments]) ** 2))
     return result.uncertainty.variance * unit**2
