@@ -1,4 +1,4 @@
-# Texture: 200 crystals of copper are rolled, every one with the deformation of the sheet (Taylor). Units: MPa, s.
+# Texture: 120 crystals of copper are rolled, every one with the deformation of the sheet (Taylor). Units: MPa, s.
 
 [Data]
   # Twelve slip systems {111}<110>, given as one direction and one plane of the family.
@@ -139,18 +139,18 @@
   # Rolling to a third of the thickness: x is the rolling direction, z the normal of the sheet.
   [rate]
     type = Python
-    expr = 'SR2(torch.tensor([1.1e-3, 0, -1.1e-3, 0, 0, 0], dtype=torch.float64).expand(17, 200, 6))'
+    expr = 'SR2(torch.tensor([1.1e-3, 0, -1.1e-3, 0, 0, 0], dtype=torch.float64).expand(17, 120, 6))'
   []
   [spin]
     type = Python
-    expr = 'WR2(torch.zeros(17, 200, 3, dtype=torch.float64))'
+    expr = 'WR2(torch.zeros(17, 120, 3, dtype=torch.float64))'
   []
   # Orientations that fill the space evenly: three irrational steps make unit quaternions (Shoemake, 1992).
   [u]
     type = Python
     expr = '''
       steps = torch.tensor([0.8191725134, 0.6710436067, 0.5497004779], dtype=torch.float64)
-      result = torch.remainder(torch.arange(1, 201, dtype=torch.float64).unsqueeze(-1) * steps, 1.0)
+      result = torch.remainder(torch.arange(1, 121, dtype=torch.float64).unsqueeze(-1) * steps, 1.0)
     '''
   []
   [q]
