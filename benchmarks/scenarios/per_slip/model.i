@@ -201,3 +201,9 @@ steps = 100
     type = DenseLU
   []
 []
+
+[Settings]
+  [example_batch_shape]
+    dislocation_density = '(2; 12)'
+  []
+[]
