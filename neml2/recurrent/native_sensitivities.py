@@ -85,13 +85,21 @@ class _Sweep:
             self.carried = Aim(still, self.aim.strain, self.aim.stress, self.aim.kind)
             width = self.kernel.forces[TARGET]
             self.along[TARGET] = like.new_zeros(*shape, sum(self.widths), width)
-        self.parts = {n: [t.unsqueeze(0)] for n, t in self._initial(run).items()}
+        states = [n for n, _ in self.kernel.states]
+        first = self._initial(run, list(dict.fromkeys([*self.wanted, *states])))
+        self.parts = {n: [first[n].unsqueeze(0)] for n in self.wanted}
+        if any(
+            bool(first[n].any()) for n in states
+        ):  # a strain that meets the control of row 0, for instance
+            for n, depth in self.kernel.states:
+                start = first[n].transpose(-1, -2).double()
+                self.begin |= {f"begin{lag}_{n}": start for lag in range(1, depth + 1)}
 
-    def _initial(self, run: Run) -> Tensors:
+    def _initial(self, run: Run, outputs: Sequence[str]) -> Tensors:
         """The derivatives of row 0, ``(points, size, columns)``."""
-        slopes = initial_slopes(run, self.parameters, self.wanted)
+        slopes = initial_slopes(run, self.parameters, outputs)
         found = {}
-        for output in self.wanted:
+        for output in outputs:
             size = self.kernel.sizes[output]
             columns = [slopes[output, n].reshape(self.points, size, -1) for n in self.parameters]
             found[output] = torch.cat([self.march.like.new_zeros(self.points, size, 0), *columns], dim=-1)
@@ -198,16 +206,15 @@ class _Sweep:
         last = {n: march.typed(n, self.tape[n][k - 1]) for n in march.starts}
         shown = () if run.aim is None or not run.levels else (run.aim.stress, run.aim.strain)
         slopes = {n: self._row(n, k - 1) for n in shown}
-        if k == 1:
-            return Moving(march.state, {}), Moving(last, slopes)
-        update, state, moving = run.update, {}, {}
-        for n in (*update.states, *update.guesses):
-            state[n] = last[n]
+        update, moving = run.update, {}
+        names = update.states if k == 1 else (*update.states, *update.guesses)
+        state = {**march.state, **{n: last[n] for n in names}}
         for n in update.states:
-            for lag in range(update.depth[n]):
-                name = lagged(n, lag) if lag else n
+            for lag in range(update.depth[n] if k > 1 else 1):
+                name, begin = lagged(n, lag), f"begin{lag + 1}_{n}"
                 state[name] = march.typed(n, self.tape[n][max(k - 1 - lag, 0)])
-                moving[name] = self.begin[f"begin{lag + 1}_{n}"].transpose(-1, -2)
+                if begin in self.begin:
+                    moving[name] = self.begin[begin].transpose(-1, -2)
         return Moving(state, moving), Moving(last, slopes)
 
     def _take_aim(self, first: int, last: int) -> None:
