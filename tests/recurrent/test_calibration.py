@@ -55,6 +55,8 @@ def test_weights_choose_what_the_fit_attends_to():
     assert alike["E"] == pytest.approx(150, rel=1e-6)
     heavy = calibrate(bar(), [first, pulled(STRAIN * 200, name="b", weight=3.0)], {"E": (10, 1000)})
     assert heavy["E"] == pytest.approx(175, rel=1e-6)
+    response = pulled(STRAIN * 200, name="b", weight=2.0, weights={"stress.xx": 1.5})
+    assert calibrate(bar(), [first, response], {"E": (10, 1000)})["E"] == pytest.approx(175, rel=1e-6)
     points = pulled(STRAIN * 200, name="b", weights={"stress.xx": [1, 0, 0, 0, 0, 0]})
     assert calibrate(bar(), [first, points], {"E": (10, 1000)})["E"] == pytest.approx(100, rel=1e-6)
 
