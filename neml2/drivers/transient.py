@@ -156,7 +156,8 @@ class TransientDriver:
         strain, stress = chosen_strain(self.model, self.strain), chosen_stress(self.model, self.stress)
         like = next((p for p in self.model.parameters()), history.time)
         control = history.control.to(like.dtype if like.is_floating_point() else torch.float64)
-        aim = Aim(control, strain, stress, self.update.forces[strain])
+        given = not {strain, stress}.isdisjoint(history.initial)
+        aim = Aim(control, strain, stress, self.update.forces[strain], given)
         if aim.strain_only:
             whole = history.replace(prescribed={**history.prescribed, strain: aim.strains()}, control=None)
             return self._engine, whole.bind(self.update, self.time, self.settings), None
@@ -338,6 +339,7 @@ class TransientDriver:
             aim=run.aim,
             cycle=history.cycle,
             time=run.time_name,
+            start=run.initial(),
         )
         return SteppedMarch(run, stepping)
 

@@ -21,12 +21,16 @@ class Aim:
 
     strain, stress
         The names of the two variables.
+    given
+        Whether the history says from which strain or stress the test starts.
     moving
         For every row, whether its target starts from what was reached at the row ``anchor[k]``.
     """
 
-    def __init__(self, control: Control, strain: str, stress: str, kind: type[TensorWrapper]) -> None:
-        self.strain, self.stress, self.kind = strain, stress, kind
+    def __init__(
+        self, control: Control, strain: str, stress: str, kind: type[TensorWrapper], given: bool = False
+    ) -> None:
+        self.strain, self.stress, self.kind, self.given = strain, stress, kind, given
         whole = (len(control), *control.batch, control.components)
         shape = (*whole[:-1], *kind.BASE_SHAPE)
         self._stress_weight = control.stress_weight.expand(whole).reshape(shape)

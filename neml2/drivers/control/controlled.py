@@ -30,7 +30,7 @@ from neml2.solvers.direct import DenseLU
 from neml2.solvers.newton import Newton
 from neml2.solvers.schur import SchurComplement
 from neml2.system import NonlinearSystem
-from neml2.types import R2, SR2
+from neml2.types import R2, SR2, TensorWrapper
 
 STRESS_WEIGHT, STRAIN_WEIGHT, TARGET = "control_stress_weight", "control_strain_weight", "control_target"
 CONTROLS = (STRESS_WEIGHT, STRAIN_WEIGHT, TARGET)
@@ -74,7 +74,7 @@ def controlled(model: Model, strain: str | None = None, stress: str | None = Non
             f"{model}: '{stress}' does not depend on '{strain}';"
             f" name the two with controlled(model, strain=..., stress=...)"
         )
-    update = _merged(model, opened, strain, stress)
+    update = _merged(model, opened, strain, stress, model.input_spec[strain])
     parts = [c if c not in opened else _swapped(c, lambda _: None, set(c.output_spec)) for c in dependent]
     parts = [*(c for c in children if c not in dependent), update, *parts]
     outputs = {**model.output_spec, strain: model.input_spec[strain]}
@@ -83,6 +83,19 @@ def controlled(model: Model, strain: str | None = None, stress: str | None = Non
     _share_parameters(model, result)
     _check_inputs(model, result, strain)
     return result
+
+
+def strain_at_rest(model: Model, strain: str, stress: str) -> ImplicitUpdate | None:
+    """The update that solves for the strain alone, of a ``model`` that :func:`controlled` has made.
+
+    Its explicit models are kept; what implicit ones give is prescribed. ``None`` where the stress does not
+    follow from the strain by explicit models.
+    """
+    assert isinstance(model, ComposedModel)
+    explicit = [m for m in model.models_in_order if not _updates(m)]
+    if not _needed(_dependent(explicit, strain), stress, explicit):
+        return None
+    return _merged(model, explicit, strain, stress, model.output_spec[strain])
 
 
 # ---------------------------------------------------------------- taking apart
@@ -153,8 +166,10 @@ def _joined(models: Sequence[Model | None], outputs: Iterable[str], name: str) -
 # ---------------------------------------------------------------- putting together
 
 
-def _merged(model: Model, opened: Sequence[Model], strain: str, stress: str) -> ImplicitUpdate:
-    """The implicit update of the material and of the control."""
+def _merged(
+    model: Model, opened: Sequence[Model], strain: str, stress: str, kind: type[TensorWrapper]
+) -> ImplicitUpdate:
+    """The implicit update of the models ``opened`` and of the control; ``kind`` is that of the strain."""
     updates = [u for child in opened for u in _updates(child)]
     unknowns = [n for u in updates for n in u.equation_system.unknown_names]
     residuals = [n for u in updates for n in u.equation_system.residual_names]
@@ -169,7 +184,6 @@ def _merged(model: Model, opened: Sequence[Model], strain: str, stress: str) -> 
         system = u.equation_system
         return _joined([system.model], system.residual_names, system.model.name)
 
-    kind = model.input_spec[strain]
     conditions: list[Model] = []
     if kind is R2 and model.output_spec[stress] is SR2:
         conditions.append(SR2ToR2(input=stress, output=_FULL_STRESS, name="control_stress"))

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import torch
 
 from neml2.drivers.control.aim import NAMES, TARGET, Aim
+from neml2.drivers.control.start import starting_strain
 from neml2.drivers.engines.interrupts import Patience
 from neml2.drivers.engines.replay import replay_of
 from neml2.drivers.histories.binding import Loading
@@ -94,11 +95,14 @@ class Run:
         return {**forces, **self.update.outputs, **(dict.fromkeys(COUNTS, Scalar) if stepped else {})}
 
     def initial(self) -> tuple[Values, Values]:
-        """The state and the outputs before the first step."""
-        update, loading = self.update, self.loading
-        state = update.initial_state({**loading.zeros, **loading.initial}, loading.time)
-        start = {**update.initial_outputs(state, loading.at(0))}
-        return state, start | {n: v for n, v in loading.initial.items() if n in start}
+        """The state and the outputs before the first step; a controlled strain is one that meets row 0."""
+        update, loading, aim = self.update, self.loading, self.aim
+        state, outputs = loading.start(update)
+        if aim is not None and not aim.given:
+            strain = starting_strain(update, aim, loading.at(0), outputs)
+            if strain is not None:
+                return loading.start(update, {aim.strain: strain})
+        return state, outputs
 
     def forces(self, k: int, anchored: Mapping[str, TensorWrapper]) -> Values:
         """The prescribed values at row ``k``; ``anchored`` are stress and strain where its control began."""

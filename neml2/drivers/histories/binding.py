@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from neml2.hit.settings import Settings
 
 Values = dict[str, TensorWrapper]
+Start = tuple[Values, Values]
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,13 @@ class Loading:
     def at(self, step: int) -> Values:
         """The prescribed values at one step."""
         return {n: type(v)._new(v.data[step], v.sub_batch_ndim) for n, v in self.forces.items()}
+
+    def start(self, update: StateUpdate, more: Values | None = None) -> Start:
+        """State and outputs before the first step, from the initial values and ``more`` of them."""
+        initial = {**self.initial, **(more or {})}
+        state = update.initial_state({**self.zeros, **initial}, self.time)
+        outputs = update.initial_outputs(state, self.at(0))
+        return state, outputs | {n: v for n, v in initial.items() if n in outputs}
 
 
 class Binding:

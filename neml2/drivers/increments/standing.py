@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from neml2.drivers.histories.binding import Loading
+from neml2.drivers.histories.binding import Loading, Start
 from neml2.drivers.increments.attempts import Attempt
 from neml2.drivers.increments.flat import chosen, copied, flattened, widened
 from neml2.drivers.increments.increments import Gauge
@@ -63,16 +63,11 @@ class Standing:
         update: StateUpdate,
         loading: Loading,
         gauge: Gauge,
-        state: Values | None = None,
-        outputs: Values | None = None,
+        start: Start | None = None,
     ) -> Standing:
-        """Before the first step; ``state`` and ``outputs`` are those of the loading where not given."""
+        """Before the first step; ``start`` are state and outputs, those of the loading where not given."""
         batch, points = loading.batch, loading.batch.numel()
-        if state is None:
-            state = update.initial_state({**loading.zeros, **loading.initial}, loading.time)
-        if outputs is None:
-            outputs = update.initial_outputs(state, loading.at(0))
-            outputs |= {n: v for n, v in loading.initial.items() if n in outputs}
+        state, outputs = start or loading.start(update)
         state = {n: flattened(v, batch) for n, v in state.items()}
         outputs = {n: flattened(v, batch) for n, v in outputs.items()}
         forces = {n: flattened(v, batch) for n, v in loading.at(0).items()}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from neml2.drivers.control.aim import TARGET, Aim
-from neml2.drivers.histories.binding import Loading
+from neml2.drivers.histories.binding import Loading, Start
 from neml2.drivers.histories.segments import Stretch
 from neml2.drivers.increments.attempts import Advance, Attempt, Attempts, Places
 from neml2.drivers.increments.blocks import Block, Rows
@@ -81,7 +81,7 @@ class Stepping:
         The number of the cycle of every row, ``(n,)``.
     time
         The name of the variable that receives the time.
-    state, outputs
+    start
         The initial state and its outputs; by default those of the loading.
 
     A point's results do not depend on its neighbours. Results are part of the autograd graph where gradients
@@ -104,8 +104,7 @@ class Stepping:
         aim: Aim | None = None,
         cycle: torch.Tensor | None = None,
         time: str = "t",
-        state: Values | None = None,
-        outputs: Values | None = None,
+        start: Start | None = None,
     ) -> None:
         self.update, self.loading, self.time_name = update, loading, time
         self.increments = increments or Increments(smallest=1.0)
@@ -113,7 +112,7 @@ class Stepping:
         self.aim = aim
         self.batch, self.points = loading.batch, loading.batch.numel()
         self.attempts = Attempts(update, advance, self.gauge, self.increments.doubles, self.batch)
-        self.now = Standing.initial(update, loading, self.gauge, state, outputs)
+        self.now = Standing.initial(update, loading, self.gauge, start)
         self.row = -1
         self.failures: list[Failure] = []
         device, lengths = loading.time.device, loading.lengths
