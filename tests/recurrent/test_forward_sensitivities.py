@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from neml2 import Scalar, load_input, log
+from neml2 import SR2, ComposedModel, ImplicitUpdate, Model, NonlinearSystem, Scalar, load_input, log
 from neml2.drivers import History, TransientDriver
 from neml2.drivers.engines.native import NotNative
 from neml2.drivers.histories.segments import HOLD, Segment
 from neml2.errors import ConvergenceError, MissingVariable
+from neml2.fields import Input, Output
+from neml2.models import LinearIsotropicElasticity, SR2LinearCombination, ThermalEigenstrain
 from neml2.recurrent import sensitivities
 from neml2.solvers.krylov import GMRES
 from neml2.solvers.newton import Newton
@@ -257,3 +259,33 @@ def test_a_parameter_that_is_shared_has_every_name():
     _, found = sensitivities(TransientDriver(model, engine="native"), start(), names, "x")
     assert set(found) == {("x", n) for n in names} and len(names) == 2
     assert torch.equal(found["x", names[0]], found["x", names[1]]) and name in names
+
+
+class Gathered(Model):
+    """Residual of what gathers increments of the lateral strain: it reads the strain of the row before."""
+
+    x: Scalar = Input("What has gathered")
+    x_old: Scalar = Input("Before the step", option="x~1")
+    strain: SR2 = Input("Strain")
+    strain_old: SR2 = Input("Before the step", option="strain~1")
+    r: Scalar = Output("Residual", option="x_residual")
+
+    def forward(self, x, x_old, strain, strain_old):
+        return x - x_old - Scalar(strain.data[..., 1] - strain_old.data[..., 1])
+
+
+@pytest.mark.parametrize("engine", ["native", "eager"])
+def test_a_start_that_depends_on_parameters(engine):
+    """The first strain is alpha (T - T0) and that of the stress; only what comes after it gathers."""
+    heat = ThermalEigenstrain(temperature="T", eigenstrain="heat", T0=300.0, alpha=1e-5, name="heat")
+    given = {"from": ["strain", "heat"], "to": "elastic", "weights": [1.0, -1.0]}
+    apart = SR2LinearCombination(**given, name="apart")
+    elastic = LinearIsotropicElasticity(strain="elastic", stress="stress", E=2e5, nu=0.3, name="elasticity")
+    update = ImplicitUpdate(NonlinearSystem(Gathered(name="gathered"), unknowns="x"), name="update")
+    model = ComposedModel([update, heat, apart, elastic], additional_outputs=["x"], name="model")
+    warm = torch.linspace(500, 700, 5, dtype=F64)
+    history = History.from_segments([Segment(1.0, 4, stress={"xx": 100.0})])
+    history = history.replace(prescribed={"T": Scalar(warm)})
+    _, found = sensitivities(TransientDriver(model, engine=engine), history, "heat.alpha", ["x", "strain"])
+    torch.testing.assert_close(found["strain", "heat.alpha"][:, 1], warm - 300, rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(found["x", "heat.alpha"], warm - 500, rtol=1e-9, atol=1e-7)
