@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from neml2.drivers import Trajectory
 
 
+_REFUSALS = (FileNotFoundError, FileExistsError, IsADirectoryError, BlockingIOError)
+
+
 def finish(run: Callable[[], Trajectory], args: argparse.Namespace, save_as: Any = "") -> int:
     """Run, and say what came of it."""
     from neml2.drivers import NotNative
@@ -32,7 +35,7 @@ def finish(run: Callable[[], Trajectory], args: argparse.Namespace, save_as: Any
         return _keep_part(error, args, FAILED)
     except KeyboardInterrupt as stop:
         return _keep_part(stop, args, say(str(stop) or "interrupted", exit_code_of_stop(stop)))
-    except (FileNotFoundError, FileExistsError, BlockingIOError, ValueError) as error:  # nothing was run
+    except (*_REFUSALS, ValueError) as error:  # nothing was run
         raise Failure(in_our_words(str(error))) from None
     except OSError as error:  # such as a disk that has become full
         raise Failure(in_our_words(str(error)), FAILED) from None

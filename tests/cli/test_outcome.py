@@ -125,6 +125,8 @@ def test_a_signal_completes_the_step_and_the_run_goes_on(folder, capsys, stopped
     assert "part.h5 is complete; there is nothing to resume" in capsys.readouterr().err
     assert run.main(["--resume", "other.h5"]) == 2
     assert "there is neither other.partial.h5 nor other.h5" in capsys.readouterr().err
+    assert run.main(["--resume", "."]) == 2
+    assert ". is a folder; give the name of the result, such as run.h5" in capsys.readouterr().err
 
 
 def test_summary_as_json_and_what_to_save(folder, capsys):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
+import platform
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -67,8 +69,27 @@ def replacing(path: Path) -> Iterator[FilePath]:
 
 
 def scratch(target: FilePath) -> FilePath:
-    """A hidden name beside ``target``, of this process alone."""
-    return target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    """A hidden name beside ``target``, of this process alone; what killed ones have left there is removed."""
+    start = f".{target.name}.{platform.node()}."
+    for left in target.parent.glob(f"{glob.escape(start)}*.tmp"):
+        process = left.name[len(start) : -len(".tmp")]
+        if process.isdecimal() and not _lives(int(process)):
+            with contextlib.suppress(OSError):  # another run has been faster
+                left.unlink()
+    return target.with_name(f"{start}{os.getpid()}.tmp")
+
+
+def _lives(process: int) -> bool:
+    """Whether a process of this machine is there; always true where asking would disturb it."""
+    if os.name != "posix":
+        return True
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # it is somebody else's
+        return True
+    return True
 
 
 def sync_folder(folder: FilePath) -> None:

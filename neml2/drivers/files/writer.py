@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from neml2.drivers.files.hdf5 import create
+from neml2.drivers.files.hdf5 import SUFFIXES, create
 from neml2.drivers.files.places import Path, check_writable, locked, partial, scratch, sync_folder
 from neml2.drivers.files.reading import attribute, opened, read
 from neml2.drivers.files.records import read_record
@@ -246,15 +246,15 @@ class Unfinished:
     def read(cls, path: Path) -> Unfinished:
         """The record of the interrupted run of the result ``path`` (or of its partial file).
 
-        Raises :class:`FileNotFoundError` if there is none, and :class:`ValueError` for a complete or damaged
-        file.
+        Raises :class:`FileNotFoundError` if there is none, :class:`IsADirectoryError`, and
+        :class:`ValueError` for a complete or damaged file, or one that is no result.
         """
+        if FilePath(path).is_dir():
+            raise IsADirectoryError(f"{path} is a folder; give the name of the result, such as run.h5")
         target = _result_name(FilePath(path))
         source = partial(target)
         if not source.exists():
-            if target.exists():
-                raise ValueError(f"{target} is complete; there is nothing to resume")
-            raise FileNotFoundError(f"there is neither {source} nor {target}; nothing to resume")
+            raise _nothing_left(source, target)
         origin = read(source, lazy=True, most=0).origin
         with opened(source) as file:
             history = read_record(file["history"])
@@ -309,6 +309,19 @@ class Unfinished:
         rows.ended("running")
         writer.rows, writer.slots = rows, slots
         return writer
+
+
+def _nothing_left(source: FilePath, target: FilePath) -> OSError | ValueError:
+    """Why there is no run to go on with where no partial file is."""
+    if not target.exists():
+        return FileNotFoundError(f"there is neither {source} nor {target}; nothing to resume")
+    if target.suffix.lower() not in SUFFIXES:
+        return ValueError(f"{target} is not the result of a run; give its name, such as {target.stem}.h5")
+    try:
+        with opened(target):
+            return ValueError(f"{target} is complete; there is nothing to resume")
+    except ValueError as fault:
+        return fault
 
 
 def _result_name(path: FilePath) -> FilePath:

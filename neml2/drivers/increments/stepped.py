@@ -64,10 +64,11 @@ class SteppedMarch:
         run, count = self.run, len(failure.points)
         total, steps = run.loading.batch.numel(), len(run.loading) - 1
         who = f"{count} of {total} points" if total > 1 else "the point"
-        error = ConvergenceError(
-            f"step {failure.row} of {steps}: {failure.why} at {who}; try on_failure='freeze', or increments"
-            " with a smaller smallest= or a larger most="
-        )
+        if self.stepping.increments.smallest < 1:
+            remedy = "on_failure='freeze', or increments with a smaller smallest= or a larger most="
+        else:
+            remedy = "increments=Increments(), which cuts where a step fails, or on_failure='freeze'"
+        error = ConvergenceError(f"step {failure.row} of {steps}: {failure.why} at {who}; try {remedy}")
         error.step, error.status = failure.row, failure.result.status
         return error
 

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from neml2.drivers.files.places import locked, partial, replacing
+from neml2.drivers.files.places import locked, partial, replacing, scratch
 
 
 def test_names():
@@ -24,6 +24,32 @@ def test_a_file_is_replaced_at_the_very_end(tmp_path):
         raise ZeroDivisionError
     assert path.read_text() == "new"
     assert os.listdir(tmp_path) == ["x.txt"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="processes are asked as POSIX does it")
+def test_what_a_killed_process_has_left_is_removed_by_the_next(tmp_path):
+    path = tmp_path / "run [1].h5"
+    code = "import sys; from neml2.drivers.files.places import scratch; scratch(sys.argv[1]).touch()"
+    code = code.replace("scratch(sys.argv[1])", "scratch(__import__('pathlib').Path(sys.argv[1]))")
+    subprocess.run([sys.executable, "-c", code, str(path)], check=True)
+    (left,) = tmp_path.iterdir()
+    mine = scratch(path)
+    assert not left.exists() and mine != left
+    mine.touch()
+    start = mine.name.removesuffix(f"{os.getpid()}.tmp")
+    others = {
+        f"{start}{os.getppid()}.tmp",
+        f"{start}x.tmp",
+        ".run [1].h5.elsewhere.999999999.tmp",
+        "run [1].h5",
+    }
+    others.add(mine.name)
+    for name in others:
+        (tmp_path / name).touch()
+    assert scratch(path) == mine
+    assert {
+        p.name for p in tmp_path.iterdir()
+    } == others  # of the living, of other machines, and no such file
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the lock is that of Linux")

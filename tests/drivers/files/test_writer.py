@@ -161,8 +161,23 @@ def test_what_a_run_is_resumed_from(run, tmp_path):
         assert len(file["events/row"]) == 1
     with pytest.raises(ValueError, match="is complete; there is nothing to resume"):
         Unfinished.read(path)
+
+
+def test_what_is_no_run_is_named_when_it_is_to_be_resumed(run, tmp_path):
     with pytest.raises(FileNotFoundError, match="nothing to resume"):
         Unfinished.read(tmp_path / "none.h5")
+    with pytest.raises(IsADirectoryError, match="is a folder; give the name of the result, such as run.h5"):
+        Unfinished.read(tmp_path)
+    (tmp_path / "run.i").write_text("[Models]\n[]\n")
+    with pytest.raises(ValueError, match=r"run.i is not the result of a run; give its name, such as run.h5"):
+        Unfinished.read(tmp_path / "run.i")
+    (tmp_path / "text.h5").write_text("text")
+    with pytest.raises(ValueError, match=r"text.h5 is not an HDF5 file"):
+        Unfinished.read(tmp_path / "text.h5")
+    with h5py.File(tmp_path / "other.h5", "w") as file:
+        file["x"] = 1.0
+    with pytest.raises(ValueError, match=r"other.h5 is an HDF5 file but no trajectory"):
+        Unfinished.read(tmp_path / "other.h5")
 
 
 def test_a_run_killed_while_it_is_finished(run, tmp_path, monkeypatch):
