@@ -231,3 +231,11 @@ steps = 100
     schur_solver = 'lu'
   []
 []
+
+[Settings]
+  [example_batch_shape]
+    elastic_strain = '(1; ${points})'
+    slip_hardening = '(1; ${points})'
+    orientation = '(1; ${points})'
+  []
+[]
