@@ -1,11 +1,17 @@
-"""What all tests share: a folder for compiled kernels, and one thread of torch for each worker."""
+"""What all tests share: a folder for compiled kernels, one thread of torch for each worker, and Ctrl-C."""
 
 from __future__ import annotations
 
 import os
+import signal
 
 import pytest
 import torch
+
+
+def pytest_configure():
+    """A shell lets jobs in the background ignore Ctrl-C, which is what some tests send."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -15,7 +15,8 @@ def test_formula_over_several_lines_loses_its_indentation():
 @pytest.mark.parametrize("body", [r"a &= b \\ c &= d", "a = b\n\n    c = d"])
 def test_several_equations_are_aligned(body):
     shown = markdown(f"Laws.\n\n.. math::\n\n    {body}\n")
-    assert shown.startswith("Laws.\n\n```math\n\\begin{aligned}\n") and shown.endswith("\n\\end{aligned}\n```")
+    assert shown.startswith("Laws.\n\n```math\n\\begin{aligned}\n")
+    assert shown.endswith("\n\\end{aligned}\n```")
     assert r"\\" in shown
 
 

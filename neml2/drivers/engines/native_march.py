@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from neml2 import log
 from neml2.derivatives import expand_batch
 from neml2.drivers.control.aim import TARGET
 from neml2.drivers.engines.eager import EagerMarch
@@ -128,6 +129,12 @@ class NativeMarch:
             raise RuntimeError("a run with gradients is made in one block")
         found = differentiated(self)
         if found is None:
+            log.emit(
+                "driver",
+                log.WARNING,
+                f"{self.run.update.model}: points fail in the kernel of a run with gradients, so all of it is"
+                " made again in the eager engine; use torch.no_grad() where no gradients are wanted",
+            )
             self.row = steps - 1
             return EagerMarch(self.run).advance(last)
         self.outputs, self.status, self.iterations = found
