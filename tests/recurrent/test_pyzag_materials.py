@@ -1,5 +1,4 @@
-"""The adapter at the size of a calibration, 20 specimens and 100 steps in chunks of 10: an elastic material, and a
-Kocks-Mecking one under mixed control."""
+"""The adapter at the size of a calibration: elasticity, and a Kocks-Mecking law under mixed control."""
 
 from __future__ import annotations
 
