@@ -82,8 +82,8 @@ _CONTROL = {
     "stress_weight": "weights of the stress, (n, ..., 6) or (n, ..., 9)",
     "strain_weight": "weights of the strain",
     "target": "what the weighted sum shall be",
-    "carry": "how much of its value at the row 'anchor' is added",
-    "anchor": "the rows at which that value is taken, (n)",
+    "carry": "how much of its value at the row 'anchor' is added; none by default",
+    "anchor": "the rows at which that value is taken, (n), with 'control_carry'",
 }
 
 
@@ -249,13 +249,19 @@ class PrescribedTransient:
 def _control(values: Mapping[str, Any]) -> dict[str, Any]:
     """What the options say of control by component, of lengths and cycles, as a history takes it."""
     given = {n: values[f"control_{n}"] for n in _CONTROL if values.get(f"control_{n}") is not None}
-    missing = [f"control_{n}" for n in _CONTROL if n not in given]
     found: dict[str, Any] = {}
-    if given and missing:
-        raise ValueError(f"control by component lacks {listing(missing)}; give all of them, or none")
     if given:
+        carried = {"carry", "anchor"} if given.keys() & {"carry", "anchor"} else set()
+        missing = [f"control_{n}" for n in _CONTROL.keys() - {"carry", "anchor"} | carried if n not in given]
+        if missing:
+            raise ValueError(f"control by component lacks {listing(sorted(missing))}")
+        for n, v in given.items():
+            if not isinstance(v, TensorWrapper):
+                raise ValueError(f"control_{n} is a number; give a tensor with a row for every time")
         arrays = {n: v.data for n, v in given.items()}
-        found["control"] = Control(**{**arrays, "anchor": arrays["anchor"].to(torch.int64)})
+        carry = arrays.get("carry", torch.zeros_like(arrays["target"]))
+        anchor = arrays.get("anchor", torch.zeros(len(carry))).to(torch.int64)
+        found["control"] = Control(**{**arrays, "carry": carry, "anchor": anchor})
     for n in ("lengths", "cycle"):
         if values.get(n) is not None:
             found[n] = values[n].data.to(torch.int64)

@@ -1,7 +1,9 @@
+from pathlib import Path
+
 import pytest
 import torch
 
-from neml2 import InputError, load_string
+from neml2 import InputError, load_input, load_string
 from neml2.drivers import History, PrescribedTransient, Trajectory, TransientDriver
 from neml2.drivers.from_file import KINDS, Pairs
 from neml2.registry import lookup
@@ -133,3 +135,31 @@ def test_results_as_scripts_written_for_neml2_find_them(input_file):
     for name, value in driver.result_in[1].items():
         assert torch.equal(flat[f"input.1.{name}"], value.data.detach())
     assert any(v.data.requires_grad for v in driver.result_out[last].values())
+
+
+RECIPE = Path(__file__).parents[2] / "examples" / "recipes" / "linear_elasticity" / "model.i"
+
+
+def test_control_by_component_carries_nothing_by_default():
+    control = load_input(RECIPE).get_driver("test").history.control
+    assert float(control.carry.abs().max()) == 0
+    assert control.anchor.tolist() == [0] * len(control)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("control_carry = 0", "control by component lacks control_anchor"),
+        ("control_carry = 0\n    control_anchor = 0", "control_carry is a number; give a tensor with a row"),
+    ],
+)
+def test_control_by_component_that_is_incomplete(line, message):
+    text = RECIPE.read_text().replace("    control_target =", f"    {line}\n    control_target =")
+    with pytest.raises(InputError, match=message):
+        load_string(text).get_driver("test")
+
+
+def test_control_by_component_needs_a_target():
+    text = RECIPE.read_text().replace("    control_target = 'target'\n", "")
+    with pytest.raises(InputError, match="control by component lacks control_target"):
+        load_string(text).get_driver("test")

@@ -137,14 +137,6 @@
     type = Python
     expr = 'held * axial_strain.unsqueeze(-1)'
   []
-  [carry]
-    type = Python
-    expr = '0 * held'
-  []
-  [anchor]
-    type = Python
-    expr = 'torch.zeros(91, dtype=torch.int64)'
-  []
 []
 
 [Drivers]
@@ -155,7 +147,5 @@
     control_strain_weight = 'held'
     control_stress_weight = 'free'
     control_target = 'target'
-    control_carry = 'carry'
-    control_anchor = 'anchor'
   []
 []

@@ -31,14 +31,6 @@
     expr = '0.001 * held * times.data.reshape(11, 1, 1)'
   []
   # Nothing is counted from where an earlier row has ended.
-  [carry]
-    type = Python
-    expr = '0 * held'
-  []
-  [anchor]
-    type = Python
-    expr = 'torch.zeros(11, dtype=torch.int64)'
-  []
 []
 
 [Drivers]
@@ -49,7 +41,5 @@
     control_strain_weight = 'held'
     control_stress_weight = 'free'
     control_target = 'target'
-    control_carry = 'carry'
-    control_anchor = 'anchor'
   []
 []

@@ -158,14 +158,6 @@
     type = Python
     expr = 'held * strains * times.data.reshape(41, 1, 1)'
   []
-  [carry]
-    type = Python
-    expr = '0 * held'
-  []
-  [anchor]
-    type = Python
-    expr = 'torch.zeros(41, dtype=torch.int64)'
-  []
 []
 
 [Drivers]
@@ -178,7 +170,5 @@
     control_strain_weight = 'held'
     control_stress_weight = 'free'
     control_target = 'target'
-    control_carry = 'carry'
-    control_anchor = 'anchor'
   []
 []

@@ -47,7 +47,7 @@ class NativeEngine:
         """
         state, start = run.initial()
         self._check(run)
-        return NativeMarch(run, self._compiled(run, state), state, start)
+        return NativeMarch(run, self._compiled(run, state), state, start, self.say_once)
 
     def stepper(self, run: Run) -> NativeUpdate:
         """The update as a kernel for single steps, for runs that choose their increments.

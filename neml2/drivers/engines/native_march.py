@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import torch
 
-from neml2 import log
 from neml2.derivatives import expand_batch
 from neml2.drivers.control.aim import TARGET
 from neml2.drivers.engines.eager import EagerMarch
@@ -38,11 +37,14 @@ class NativeMarch:
     finished = False  # before the last row
     events = ()
 
-    def __init__(self, run: Run, kernel: Kernel, state: Values, start: Values) -> None:
+    def __init__(
+        self, run: Run, kernel: Kernel, state: Values, start: Values, say_once: Callable[[str], None]
+    ) -> None:
+        """``say_once`` is told why the eager engine is used."""
         from neml2.compiler.build import NoCompiler
         from neml2.compiler.launch import flat
 
-        self.run, self.kernel, self.row = run, kernel, -1
+        self.run, self.kernel, self.row, self.say_once = run, kernel, -1, say_once
         self.batch = run.loading.batch
         self.points = self.batch.numel()
         self.like = run.loading.time.new_zeros(())
@@ -129,11 +131,9 @@ class NativeMarch:
             raise RuntimeError("a run with gradients is made in one block")
         found = differentiated(self)
         if found is None:
-            log.emit(
-                "driver",
-                log.WARNING,
-                f"{self.run.update.model}: points fail in the kernel of a run with gradients, so all of it is"
-                " made again in the eager engine; use torch.no_grad() where no gradients are wanted",
+            self.say_once(
+                "points failed in the kernel, and a run with gradients is made in one piece;"
+                " use torch.no_grad() where no gradients are wanted"
             )
             self.row = steps - 1
             return EagerMarch(self.run).advance(last)
