@@ -38,11 +38,18 @@ class Kernel:
     prescribed values are arguments: changing one does not compile again.
     """
 
-    def __init__(self, update: StateUpdate, samples: Values, shapes: Mapping[str, torch.Size]) -> None:
+    def __init__(
+        self,
+        update: StateUpdate,
+        samples: Values,
+        shapes: Mapping[str, torch.Size],
+        tried: torch.Tensor | None = None,
+    ) -> None:
         """Compile for histories like ``samples``, prescribed values ``(steps, ...)`` at which pivots are
         tried.
 
-        ``shapes`` are the sub-batch shapes of prescribed values and states.
+        ``shapes`` are the sub-batch shapes of prescribed values and states. With ``tried``, that of another
+        kernel of the same model, both have the same pivots and give the same bits.
         """
         self.update, self.shapes = update, dict(shapes)
         self.step: Step = lower(update, shapes)
@@ -54,6 +61,10 @@ class Kernel:
             if type(region.solver.linear_solver) is not DenseLU:
                 raise Unsupported(f"the linear solver of '{region.name}' is not DenseLU")
         points = sample_points(update.model, self.step, samples)
+        names = sorted(points[0])
+        if tried is not None:
+            points = [dict(zip(names, row, strict=True)) for row in tried.tolist()]
+        self.tried = torch.tensor([[p[n] for n in names] for p in points], dtype=torch.float64)
         self.eliminations = [condense(region, points) for region in self.step.regions]
         self.states = states(self.step)
         self.forces = forces(self.step)

@@ -306,16 +306,18 @@ class TransientDriver:
             return sink.finish()
 
     def _march(self, engine: NativeEngine, run: Run, history: History, plan: Plan) -> March:
-        """The engine at work that the run gets; ``plan.engine`` becomes the one that it is."""
+        """The engine at work that the run gets; ``plan`` keeps which one it is, and with which pivots."""
         rows, points = len(run.loading), run.loading.batch.numel()
         small = rows < _MANY_STEPS and rows * points < _MANY_POINTS
         stepped = (
             plan.increments is not None or plan.events or any(s.until is not None for s in history.segments)
         )
         if plan.engine != "eager" and not (plan.engine == "auto" and small and engine.kernel is None):
+            if plan.pivots is not None:
+                engine.kernel, engine.tried = None, plan.pivots
             try:
                 march: March = self._stepped(run, history, plan, engine) if stepped else engine.march(run)
-                plan.engine = "native"
+                plan.engine, plan.pivots = "native", engine.pivots
                 return march
             except NotNative as reason:
                 if plan.engine == "native":

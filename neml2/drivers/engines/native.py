@@ -30,8 +30,14 @@ class NativeEngine:
         self.update = update
         self.kernel: Kernel | None = None
         self._single: NativeUpdate | None = None
+        self.tried: torch.Tensor | None = None  # where the kernel to be built is to try its pivots
         self.refused: tuple[Any, str] | None = None  # what could not be compiled, and why
         self.told: set[str] = set()
+
+    @property
+    def pivots(self) -> torch.Tensor | None:
+        """The numbers at which the pivots of the kernel were tried: they decide its last bits."""
+        return None if self.kernel is None else self.kernel.tried
 
     def __getstate__(self) -> dict[str, object]:
         return {
@@ -81,7 +87,7 @@ class NativeEngine:
             forces = run.loading.forces
             if run.aim is not None:  # one kernel is good for every control
                 forces = with_every_control(self.update.model, forces)
-            kernel = Kernel(self.update, forces, shapes)
+            kernel = Kernel(self.update, forces, shapes, self.tried)
             kernel.launcher("march", run.loading.time).build()
         except Unsupported as error:
             self.refused = key, str(error)

@@ -30,6 +30,9 @@ class Plan:
     engine: str
     increments: Increments | None
     events: tuple[Event, ...]
+    pivots: torch.Tensor | None = (
+        None  # at which the pivots of a kernel were tried: the same make the same bits
+    )
 
     def record(self) -> dict[str, Any]:
         """The plan as numbers and texts; an event that is a function is kept by its name alone."""
