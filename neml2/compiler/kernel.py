@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from copy import copy
+from math import nan
 from typing import Any
 
 import torch
@@ -61,10 +62,10 @@ class Kernel:
             if type(region.solver.linear_solver) is not DenseLU:
                 raise Unsupported(f"the linear solver of '{region.name}' is not DenseLU")
         points = sample_points(update.model, self.step, samples)
-        names = sorted(points[0])
+        names = sorted({n for p in points for n in p})
         if tried is not None:
             points = [dict(zip(names, row, strict=True)) for row in tried.tolist()]
-        self.tried = torch.tensor([[p[n] for n in names] for p in points], dtype=torch.float64)
+        self.tried = torch.tensor([[p.get(n, nan) for n in names] for p in points], dtype=torch.float64)
         self.eliminations = [condense(region, points) for region in self.step.regions]
         self.states = states(self.step)
         self.forces = forces(self.step)

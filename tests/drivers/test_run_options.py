@@ -21,6 +21,7 @@ from neml2.drivers.results.saving import Save
 from neml2.errors import ConvergenceError
 from neml2.solvers.status import Status
 from neml2.types import SR2
+from tests.compiler.scenarios import NOT_NATIVE
 from tests.drivers.materials import decay, snap, times
 
 ROOT = Path(__file__).parents[2]
@@ -143,17 +144,22 @@ def beginning(path):
     return given.model, given.driver.time, History(bound.time[:ROWS], series, initial=bound.initial)
 
 
-@pytest.mark.parametrize(
-    ("path", "engine"),
-    [(p, e) for p in SCENARIOS for e in ENGINES if e == "eager" or p.parent.name in NATIVE],
-    ids=lambda x: x.parent.name if isinstance(x, Path) else x,
-)
+def scenarios():
+    """All of them in both engines; natively most take seconds to build."""
+    for path in SCENARIOS:
+        yield pytest.param(path, "eager", id=f"{path.parent.name}-eager")
+        if path.parent.name not in NOT_NATIVE:
+            marks = () if path.parent.name in NATIVE else pytest.mark.slow
+            yield pytest.param(path, "native", id=f"{path.parent.name}-native", marks=marks)
+
+
+@pytest.mark.parametrize(("path", "engine"), list(scenarios()))
 def test_a_scenario_goes_on_to_the_same_bits(path, engine, tmp_path, interrupted_at):
     model, time, history = beginning(path)
     row = random.Random(path.parent.name).randrange(1, ROWS - 1)
     whole = TransientDriver(model, time, engine=engine).run(history, output=tmp_path / "whole.h5")
     interrupted_at(row)
-    small = {"max_memory": "5 kB"} if engine == "native" else {}  # it ticks once a block
+    small = {"max_memory": "1 kB"} if engine == "native" else {}  # it ticks once a block
     with pytest.raises(KeyboardInterrupt) as stop:
         TransientDriver(model, time, engine=engine).run(history, output=tmp_path / "run.h5", **small)
     assert row <= len(stop.value.trajectory) < ROWS
