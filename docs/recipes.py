@@ -228,6 +228,29 @@ def diffusion(t):
     return figure
 
 
+def porous_flow(t):
+    """How full the pores are over depth: one rain at five times, and three rains at the end."""
+    figure, (left, right) = panels(2, height=3.4, sharey=True)
+    depth, full = torch.linspace(0.01, 0.99, 50), values(t, "S")
+    for hour in range(5, 0, -1):
+        wet = full[20 * hour, 0]
+        left.fill_betweenx(depth, 0.2, wet, color=plt.cm.Blues(1.0 - 0.1 * hour), lw=0)
+        left.text(0.22, depth[int((wet > 0.3).sum())] - 0.05, f"{hour} h", color="white", fontsize=9)
+    label(left, "effective saturation", "depth (m)")
+    left.set_title("40 mm/h of rain", fontsize=9)
+    left.invert_yaxis()
+    conductivity = 9.81 * 3.6e9 * 1.8e-12 * ((0.38 / 0.62) / (0.40 / 0.60)) ** 3  # of full pores, m/h
+    for column, rain in enumerate((0.04, 0.01, 0.0025)):
+        (line,) = right.plot(full[-1, column], depth, lw=1.3, label=f"{1000 * rain:g} mm/h")
+        behind = (rain / conductivity) ** 0.25
+        front = 5 * (rain - conductivity * 0.2**4) / (0.38 * 0.9 * (behind - 0.2))
+        right.plot([behind, behind, 0.2, 0.2], [0, front, front, 1], "--", lw=0.8, color=line.get_color())
+    label(right, "effective saturation", "")
+    right.set_title("after 5 h; dashed: a sharp front", fontsize=9)
+    right.legend(fontsize=8)
+    return figure
+
+
 PICTURES: dict[str, Callable] = {
     "linear_elasticity": linear_elasticity,
     "isotropic_plasticity": loop,
@@ -242,6 +265,7 @@ PICTURES: dict[str, Callable] = {
     "pyrolysis": pyrolysis,
     "precipitation": precipitation,
     "diffusion": diffusion,
+    "porous_flow": porous_flow,
 }
 
 

@@ -176,3 +176,16 @@ def test_diffusion():
     depth = 0.05 * (torch.arange(40, dtype=torch.float64) + 0.5)
     exact = 0.9 - 0.7 * torch.erf(depth / (2 * math.sqrt(0.06 * 2.0)))
     near(c[20], exact, rtol=0.0, atol=0.01)
+
+
+def test_porous_flow():
+    """The rain is in the pores; behind the front its weight carries it, and the front is where it must be."""
+    rain = torch.tensor([0.04, 0.01, 0.0025], dtype=torch.float64)
+    w, full = values("porous_flow", "w"), values("porous_flow", "S")
+    near((w[-1] - w[0]).sum(-1) * 0.02, 5 * rain)
+    conductivity = 9.81 * 3.6e9 * 1.8e-12 * ((0.38 / 0.62) / (0.40 / 0.60)) ** 3
+    behind = (rain / conductivity) ** 0.25
+    near(full[-1, :2, 0], behind[:2], rtol=1e-4)
+    near(full[-1, 2, 0], behind[2], rtol=5e-3)  # the slowest front is still near
+    half = (full[-1, 0] > (behind[0] + 0.2) / 2).double().sum() * 0.02
+    near(half, 5 * (rain[0] - conductivity * 0.2**4) / (0.38 * 0.9 * (behind[0] - 0.2)), atol=0.04)
