@@ -11,7 +11,8 @@ import torch
 
 from neml2.texture.kernels import Kernel
 from neml2.texture.quadrature import rotation_quadrature
-from neml2.types import MRP, Scalar, Vec, euler_rodrigues, rotate, to_quaternion
+from neml2.types import MRP, R2, Scalar, Vec, euler_rodrigues, rotate, to_quaternion
+from neml2.types.symmetry import symmetry
 
 _PAIRS = 200_000  # pairs of orientations that are worked on at once: what a cache holds
 
@@ -47,13 +48,18 @@ class ODF(torch.nn.Module):
     def forward(self, Y: MRP) -> Scalar:
         raise NotImplementedError
 
-    def texture_index(self, deg: int = 5) -> Scalar:
+    def texture_index(self, deg: int = 5, crystal_symmetry: str = "1") -> Scalar:
         r"""The integral of :math:`(f/\pi)^2` by `rotation_quadrature`; :math:`1/\pi` for a uniform density.
 
-        A kernel that is narrower than the distance of the points, some 3/deg radians, needs more of them.
+        With a ``crystal_symmetry``, a class such as ``"432"``, f is the mean over the N orientations that are
+        the same crystal, :math:`\frac1N \sum_g f(Y g)`. A kernel that is narrower than the distance of the
+        points, some 3/deg radians, needs more of them. Raises `ValueError` for a class that does not exist.
         """
         points, weights = rotation_quadrature(deg)
-        f = self(points.to(self._X)).data / math.pi
+        rotations = symmetry(crystal_symmetry, dtype=self._X.dtype, device=self._X.device).data
+        Q = euler_rodrigues(points.to(self._X)).data  # (points, 3, 3)
+        equivalent = MRP.from_matrix(R2(Q[:, None] @ rotations))  # (points, N)
+        f = self(equivalent).data.mean(-1) / math.pi
         return Scalar((weights.data.to(f) * f * f).sum())
 
 

@@ -9,7 +9,8 @@ import torch
 
 from neml2 import texture
 from neml2.texture import KDEODF, ODF, DeLaValleePoussinKernel
-from neml2.types import MRP, WR2, Scalar, Vec, compose, exp_map, shadow
+from neml2.types import MRP, R2, WR2, Scalar, Vec, compose, euler_rodrigues, exp_map, shadow
+from neml2.types.symmetry import symmetry
 
 
 def rotations(n: int, seed: int = 0) -> MRP:
@@ -73,6 +74,32 @@ def test_texture_index():
         KDEODF(rotations(3), DeLaValleePoussinKernel(h)).texture_index(12).data for h in (0.8, 1.4)
     )
     assert sharp > broad > 1 / math.pi
+
+
+@pytest.mark.parametrize(
+    ("crystal_symmetry", "index"),
+    [("1", 3.5), ("2", 1.9), ("222", 1.1), ("432", 1.0), ("622", 1.05)],
+)
+def test_texture_index_of_a_crystal_in_closed_form(crystal_symmetry, index):
+    """For 8 cos^4(w / 2) = 1 + 3/2 chi_1 + 1/2 chi_2, in the characters chi_l of degree l.
+
+    The mean square is 1 + (9/4) n_1 / 3 + (1/4) n_2 / 5, with the mean n_l of chi_l over the symmetry.
+    """
+    kernel = DeLaValleePoussinKernel(2 * math.acos(2**-0.25))
+    odf = KDEODF(rotations(1), kernel)
+    found = odf.texture_index(20, crystal_symmetry=crystal_symmetry)
+    assert float(found.data) * math.pi == pytest.approx(index, rel=1e-3)
+
+
+def test_equivalent_orientations_have_the_texture_index_of_one():
+    one, kernel = euler_rodrigues(rotations(1)).data, DeLaValleePoussinKernel(0.8)
+    equivalent = MRP.from_matrix(R2(one @ symmetry("32").data))
+    indices = [
+        KDEODF(X, kernel).texture_index(8, crystal_symmetry="32").data for X in (rotations(1), equivalent)
+    ]
+    torch.testing.assert_close(*indices)
+    with pytest.raises(ValueError, match="there is no crystal class 'cubic'"):
+        KDEODF(equivalent, kernel).texture_index(crystal_symmetry="cubic")
 
 
 def test_leave_out():
