@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from neml2.drivers.files.direct import LARGE, PAGE, Direct
 from neml2.drivers.files.places import check_writable as check_writable
 from neml2.drivers.files.places import replacing as replacing
 from neml2.drivers.files.records import NO_LABELS, write_array, write_record
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".h5", ".hdf5", ".nc")
 _CHUNK = 2**20  # bytes: large enough for fast reading, small enough for the chunk cache
+_PADDED = 1.1  # points that a row has room for, per point
 _MANY_ROWS = 64  # rows of a chunk that make the history of one point quick to read
 
 
@@ -72,9 +74,10 @@ def create(
     import h5py
 
     origin = block.origin if origin is None else origin
+    aligned = {"alignment_threshold": LARGE, "alignment_interval": PAGE}
     with Sink(path) as sink:
         try:
-            with h5py.File(sink, "w", track_order=True, libver="earliest") as file:
+            with h5py.File(sink, "w", track_order=True, libver="earliest", **aligned) as file:
                 file.attrs["layout"] = LAYOUT
                 file.attrs["layout_version"] = LAYOUT_VERSION
                 # what takes little room comes first, so that the rows are one stretch behind it
@@ -108,17 +111,21 @@ class Sink(io.FileIO):
 
     def __init__(self, path: FilePath) -> None:
         super().__init__(path, "w+")
+        self.direct = Direct(path)
         self.error: OSError | None = None
         self.kept: list[tuple[int, bytes]] = []
 
     def write(self, data: Any, /) -> int:
         start, whole = self.tell(), memoryview(data).cast("B")
         rest = whole
-        while self.error is None and rest.nbytes:
-            try:
+        try:
+            if self.error is None and (done := self.direct.write(start, whole)):
+                rest = whole[done:]
+                self.seek(start + done)
+            while self.error is None and rest.nbytes:
                 rest = rest[super().write(rest) :]
-            except OSError as error:
-                self.error = error
+        except OSError as error:
+            self.error = error
         if self.error is not None:
             self.kept.append((start, bytes(whole)))
             self.seek(start + whole.nbytes)
@@ -143,6 +150,10 @@ class Sink(io.FileIO):
         except OSError as error:
             self.error = self.error or error
             return size or 0
+
+    def close(self) -> None:
+        self.direct.close()
+        super().close()
 
     def check(self) -> None:
         """Raise the first error, before more is written that would have to be kept."""
@@ -183,8 +194,7 @@ def _rows_per_chunk(found: list[Column], room: int) -> int:
 def _dataset(file: h5py.File, column: Column, scales: dict[str, Any], room: int, rows: int) -> h5py.Dataset:
     inner = [max(n, 1) for n in column.data.shape[1:]]
     if inner:  # the first batch dimension is cut
-        row = rows * math.prod(inner[1:]) * column.data.itemsize
-        inner[0] = max(1, min(inner[0], _CHUNK // row))
+        inner[0] = _points_per_chunk(inner[0], rows, math.prod(inner[1:]) * column.data.itemsize)
     shape = (room, *column.data.shape[1:])
     data = growing(file, column.name, shape, column.data.dtype, (rows, *inner))
     for i, dim in enumerate(column.dims):
@@ -192,6 +202,13 @@ def _dataset(file: h5py.File, column: Column, scales: dict[str, Any], room: int,
     for key, value in column.attrs.items():
         data.attrs[key] = value
     return data
+
+
+def _points_per_chunk(points: int, rows: int, size: int) -> int:
+    """As many points of ``size`` bytes as fit; where that wastes little room, every row starts a page."""
+    most = max(1, min(points, _CHUNK // (rows * size)))
+    pages = range(PAGE // math.gcd(PAGE, size), most + 1, PAGE // math.gcd(PAGE, size))
+    return max((n for n in pages if -(-points // n) * n <= points * _PADDED), default=most)
 
 
 def growing(

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from neml2.drivers.files.direct import Direct
 from neml2.drivers.files.extents import address, attribute_offset, end_of_data, length_offset
 from neml2.drivers.results.layout import KINDS, STEP, Column, mandel_factors
 
@@ -79,6 +80,7 @@ class Rows:
         self.end = end_of_data(self.file)
         if self.file.seek(0, 2) < self.end:  # nothing was written behind the last dataset yet
             self.file.truncate(self.end)
+        self.direct = Direct(path)
 
     def _plan(self, data: h5py.Dataset) -> Growing:
         found: list[tuple[tuple[int, ...], int]] = []
@@ -109,6 +111,7 @@ class Rows:
 
     def close(self) -> None:
         """Close the file; rows that are not committed are lost."""
+        self.direct.close()
         self.file.close()
 
     # ------------------------------------------------------------------ writing
@@ -184,12 +187,16 @@ class Rows:
             part = values[first - at : last - at]
             for j, place in enumerate(field.places[k]):
                 piece = part[:, j * width : (j + 1) * width] if inner else part
-                self.put(int(place) + (first - k * rows) * size, _packed(piece, field))
+                out = self.direct.room((len(piece), *field.chunk[1:]), field.dtype)
+                _pack(piece, field, out)
+                self.put(int(place) + (first - k * rows) * size, out)
 
     def put(self, offset: int, data: Any) -> None:
         """Write bytes at a place of the file."""
-        self.file.seek(offset)
-        rest = memoryview(data).cast("B")
+        whole = memoryview(data).cast("B")
+        done = self.direct.write(offset, whole)
+        rest = whole[done:]
+        self.file.seek(offset + done)
         while rest.nbytes:
             rest = rest[self.file.write(rest) :]
 
@@ -203,13 +210,9 @@ class Rows:
         return b"".join(parts)
 
 
-def _packed(piece: np.ndarray, field: Growing) -> np.ndarray:
-    """A part of a chunk as it is on disk: physical components, and as wide as the chunk."""
-    shape = (len(piece), *field.chunk[1:])
-    if field.factors is None and piece.shape == shape and piece.flags.c_contiguous:
-        return piece
-    out = np.empty(shape, dtype=field.dtype)
-    if piece.shape != shape:
+def _pack(piece: np.ndarray, field: Growing, out: np.ndarray) -> None:
+    """Fill ``out`` with a part of a chunk as it is on disk: physical components, as wide as the chunk."""
+    if piece.shape != out.shape:
         out[:, piece.shape[1] :] = 0
     target = out[:, : piece.shape[1]] if piece.ndim > 1 else out
     if field.factors is None:
@@ -220,7 +223,6 @@ def _packed(piece: np.ndarray, field: Growing) -> np.ndarray:
         np.divide(lines, factors, out=target.reshape(len(piece), -1))
     else:
         np.divide(piece, field.factors, out=target)
-    return out
 
 
 def _fitted(column: Column, field: Growing) -> np.ndarray:
