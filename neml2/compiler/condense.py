@@ -6,16 +6,19 @@ allowed. Whether a step is right is seen in numbers, at every sample point whose
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 
 from neml2.compiler.eliminate import Elimination, System, Values, eliminate, linear_system
-from neml2.compiler.graph import ancestors
+from neml2.compiler.graph import ancestors, depending
 from neml2.compiler.lower import Region
 from neml2.compiler.sample import dense, solved, values_at
 
 BOTTLENECKS = ((2, 2), (3, 2))  # see linear_system: wide, used
 LARGE = (1e-3, 1e-6, 1e-9)  # smallest size of a pivot beside its row or column: as a rule, and if it pays
 WORTH = 0.85  # what a choice with smaller pivots must cost of one with larger ones
+FILLS = (0, 3)  # weights of new entries beside the operations of a pivot: see eliminate
 STRICT = 0.1  # where none of the others gives the right step
 RIGHT = 1e-5  # relative error of a step; Newton's method forgives far more
 HUGE = 1e15  # sample points far outside of any use have larger entries
@@ -32,8 +35,8 @@ def condense(region: Region, samples: list[dict[str, float]]) -> Elimination:
     values = values_at(samples)
     best: tuple[float, Elimination] | None = None
     for large in LARGE:
-        for system in systems:
-            e = eliminate(system, values, large)
+        for system, fill in product(systems, FILLS):
+            e = eliminate(system, values, large, fill)
             cost = operations(e, region) * (1 if large == LARGE[0] else 1 / WORTH)
             if (best is None or cost < best[0]) and _error(e, region, wanted, samples, values) < RIGHT:
                 best = cost, e
@@ -43,13 +46,9 @@ def condense(region: Region, samples: list[dict[str, float]]) -> Elimination:
 def operations(e: Elimination, region: Region) -> int:
     """Operations of an iteration: those that depend on the unknowns, and those of the dense core."""
     core_rhs, step = e.solve([-r for r in region.residual])
-    depends = {u.index for u in [*region.unknowns, *e.core_solution]}
-    count = 0
-    for n in ancestors([*region.residual, *(n for row in e.core for n in row), *core_rhs, *step]):
-        if any(a.index in depends for a in n.args):
-            depends.add(n.index)
-            count += 1
-    return count + 2 * len(e.core) ** 3
+    symbols = [*region.unknowns, *e.core_solution]
+    order = ancestors([*region.residual, *(n for row in e.core for n in row), *core_rhs, *step])
+    return len(depending(order, symbols)) - len(symbols) + 2 * len(e.core) ** 3
 
 
 def _steps(system: System, region: Region, values: Values) -> list[np.ndarray | None]:

@@ -14,7 +14,7 @@ from neml2.compiler.build import NoCompiler, cached
 from neml2.compiler.condense import operations
 from neml2.compiler.eliminate import Elimination
 from neml2.compiler.emit import parameter_only, recorded
-from neml2.compiler.graph import Node, ancestors, listing, name_of
+from neml2.compiler.graph import Node, ancestors, depending, listing, name_of
 from neml2.compiler.kernel import Kernel
 from neml2.compiler.lower import Region
 from neml2.model import Model
@@ -235,7 +235,8 @@ def _solve(region: Region, e: Elimination) -> Solve:
     torn = [
         u.value.split(":", 1)[1] for u, s in zip(region.unknowns, e.solution, strict=True) if s.index in core
     ]
-    depends = _dependent(region.residual, region.unknowns)
+    in_residual = ancestors(region.residual)
+    depends = depending(in_residual, region.unknowns)
     return Solve(
         region.name,
         type(region.solver).__name__,
@@ -249,17 +250,9 @@ def _solve(region: Region, e: Elimination) -> Solve:
         len(e.core),
         torn,
         len(core) - len(torn),
-        sum(bool(n.args) for n in ancestors(region.residual) if n.index in depends),
+        sum(bool(n.args) for n in in_residual if n.index in depends),
         operations(e, region),
     )
-
-
-def _dependent(roots: Iterable[Node], variables: Iterable[Node]) -> set[int]:
-    depends = {v.index for v in variables}
-    for n in ancestors(roots):
-        if any(a.index in depends for a in n.args):
-            depends.add(n.index)
-    return depends
 
 
 def _outside(kernel: Kernel) -> tuple[int, int]:
@@ -270,9 +263,10 @@ def _outside(kernel: Kernel) -> tuple[int, int]:
     for region, e in zip(step.regions, kernel.eliminations, strict=True):
         core_rhs, change = e.solve([-r for r in region.residual])
         loop = [*region.residual, *core_rhs, *change, *(n for row in e.core for n in row)]
-        depends = _dependent(loop, [*region.unknowns, *e.core_solution])
+        order = ancestors(loop)
+        depends = depending(order, [*region.unknowns, *e.core_solution])
         used += [*region.guess, *loop]
-        outside |= {n.index for n in ancestors(loop) if n.args and n.index not in depends}
+        outside |= {n.index for n in order if n.args and n.index not in depends}
         outside |= {n.index for n in ancestors(region.guess) if n.args}
     once = {n.index for n in parameter_only(step, used)}
     return len(once), len(outside - once)

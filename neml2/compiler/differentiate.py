@@ -157,12 +157,17 @@ class _Bar:
     def through(self, slope: Node, unbounded: bool) -> _Bar:
         """The cotangent of an argument."""
         if slope.op == "where" and slope.args[1].is_const(1) and slope.args[2].is_const(0):
-            return _Bar(self.value, _both(self.live, slope.args[0]), False)
+            return self._within(slope.args[0])
         if slope.op == "where" and slope.args[1].is_const(0) and slope.args[2].is_const(1):
             c = slope.args[0]
-            return _Bar(self.value, _both(self.live, c.graph.unary("not", c)), False)
+            return self._within(c.graph.unary("not", c))
         made = _Bar(self.value * slope, self.live, self.clean and not unbounded)
         return replace(made, value=made.masked(), clean=True) if unbounded else made
+
+    def _within(self, condition: Node) -> _Bar:
+        """Where ``condition`` holds as well."""
+        live = _both(self.live, condition)
+        return replace(self, live=live, clean=self.clean and live is self.live)
 
 
 def _accumulate(bars: dict[int, _Bar], n: Node, bar: _Bar) -> None:

@@ -77,17 +77,18 @@ class System:
     label: str
 
 
-def eliminate(system: System, values: Values, large: float = 1e-3) -> Elimination:
+def eliminate(system: System, values: Values, large: float = 1e-3, fill: float = 0) -> Elimination:
     """Condense the system; ``values`` gives a node's value at the sample points.
 
-    ``large`` is the smallest size of a pivot beside the other entries of its row or its column.
+    ``large`` is the smallest size of a pivot beside the other entries of its row or its column. The next
+    pivot is the one of the fewest operations, where an entry that did not exist counts ``fill`` more.
     """
     rows = [dict(row) for row in system.rows]
     graph = next(d for row in rows for d in row.values()).graph
     zero = graph.const(0)
     given = [graph.input(f"rhs:{system.label}:{i}") for i in range(system.unknowns)]
     rhs = [zero] * (len(rows) - system.unknowns) + given
-    choice = _Choice(rows, system.unknowns, values, large)
+    choice = _Choice(rows, system.unknowns, values, large, fill)
     done: list[tuple[int, int]] = []
     inverse: dict[int, Node] = {}
     while (found := choice.take()) is not None:
@@ -171,8 +172,8 @@ def linear_system(
 class _Choice:
     """The next pivot: the cheapest of those that are nowhere small."""
 
-    def __init__(self, rows: list[Row], unknowns: int, values: Values, large: float) -> None:
-        self.rows, self.unknowns, self.values, self.large = rows, unknowns, values, large
+    def __init__(self, rows: list[Row], unknowns: int, values: Values, large: float, fill: float) -> None:
+        self.rows, self.unknowns, self.values, self.large, self.fill = rows, unknowns, values, large, fill
         self.live = set(range(len(rows)))
         self._row_scale, self._column_scale = equilibrated(rows, values)
         self._sizes: list[dict[int, np.ndarray]] = [{} for _ in rows]  # of the scaled entries
@@ -223,10 +224,17 @@ class _Choice:
             more = len(self._holders[c]) - 1
             for i in self._holders[c]:
                 others = len(self.rows[i]) - 1
-                cost = (others * more, not self.rows[i][c].is_const(), others, c)
+                cost = (others * more + self._filled(i, c), not self.rows[i][c].is_const(), others, c)
                 self._costs[i, c] = cost
                 heapq.heappush(self._queue, (cost, i, c))
         self._touched.clear()
+
+    def _filled(self, i: int, c: int) -> float:
+        """What the new entries count that a pivot makes."""
+        if not self.fill:
+            return 0
+        mine = self.rows[i].keys()
+        return self.fill * sum(len(mine - self.rows[j].keys()) for j in self._holders[c] if j != i)
 
     def _safe(self, i: int, c: int) -> bool:
         if self.rows[i][c].is_const(1) and c == self.unknowns + i:

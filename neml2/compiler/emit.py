@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from neml2.compiler.eliminate import Elimination, linear_system
-from neml2.compiler.graph import Node, ancestors
+from neml2.compiler.graph import Node, ancestors, depending
 from neml2.compiler.lower import Region, Step
 from neml2.compiler.scope import Scope, number, word
 from neml2.compiler.symbolic import SymbolicTensor
@@ -44,26 +44,36 @@ class Program:
         self.fields[key] = (kind, name)
         return f"a.{name}"
 
+    def arguments(self) -> str:
+        """The struct of arguments."""
+        members = "\n".join(f"    {kind} {name};" for kind, name in self.fields.values())
+        return f"struct Arguments {{\n{members}\n}};\n"
+
     def source(self) -> str:
         """The struct of arguments and the function."""
-        members = "\n".join(f"    {kind} {name};" for kind, name in self.fields.values())
         return (
-            f"struct Arguments {{\n{members}\n}};\n\n"
-            f"// {self.name}\nFN void block(const Arguments &a, int64_t p0, int n) {{\n{self.text}\n}}\n"
+            f"{self.arguments()}\n// {self.name}\n"
+            f"FN void block(const Arguments &a, int64_t p0, int n) {{\n{self.text}\n}}\n"
         )
+
+    def runner(self) -> str:
+        """The function that is called from outside."""
+        return _CPU
 
     def for_cpu(self, dtype: str = "double") -> str:
         """The whole source for the CPU; ``dtype`` is that of the arrays, arithmetic is in double."""
         source = self.source()
         schedule = _SCHEDULE if source.count("\n") < MANY_LINES else ""
-        return "\n".join([schedule, f"typedef {dtype} T;", _header("vector"), _header("dense"), source, _CPU])
+        parts = [schedule, f"typedef {dtype} T;", header("vector"), header("dense"), source, self.runner()]
+        return "\n".join(parts)
 
     def for_cuda(self, dtype: str = "double") -> str:
         """The whole source for NVRTC."""
-        return "\n".join([f"typedef {dtype} T;", _header("scalar"), _header("dense"), self.source(), _CUDA])
+        return "\n".join([f"typedef {dtype} T;", header("scalar"), header("dense"), self.source(), _CUDA])
 
 
-def _header(name: str) -> str:
+def header(name: str) -> str:
+    """The text of a header of this folder."""
     return (HERE / f"{name}.hpp").read_text()
 
 
@@ -274,17 +284,15 @@ def _region(
         body.say(f"V {w} = bc({g});")
     core = [n for row in elimination.core for n in row]
     inner = [*region.residual, *core, *core_rhs, *change]
-    depends = {n.index for n in (*region.unknowns, *elimination.core_solution)}
-    for n in ancestors(inner):
-        if any(x.index in depends for x in n.args):
-            depends.add(n.index)
-    body.need(n for n in ancestors(inner) if n.index not in depends and n.args)
+    order = ancestors(inner)
+    depends = depending(order, [*region.unknowns, *elimination.core_solution])
+    body.need(n for n in order if n.index not in depends and n.args)
     loop = body.inner()
     loop.names |= {u.index: w for u, w in zip(region.unknowns, words, strict=True)}
     residual = loop.need(region.residual)
-    loop.say(f"const V size{i} = vsqrt({_squares(residual)});")
+    loop.say(f"const V size{i} = vsqrt({squares(residual)});")
     settings = {"abs": number(solver.abs_tol), "rel": number(solver.rel_tol), "most": solver.max_its}
-    loop.say(_TEST.format(i=i, **settings))
+    loop.say(TEST.format(i=i, **settings))
     loop.block(f"if (__builtin_expect(any(stalled{i}), 0))", _round_off(loop, i, region, residual, words))
     m = len(elimination.core)
     if m:
@@ -298,9 +306,9 @@ def _region(
         steps = [f"alpha{i} * {d}" for d in steps]
     for w, d in zip(words, steps, strict=True):
         loop.say(f"{w} = sel(active{i}, {w} + {d}, {w});")
-    body.say(_START.format(i=i))
+    body.say(START.format(i=i))
     body.block(f"for (int it{i} = 0;; ++it{i})", loop)
-    body.say(_END.format(i=i))
+    body.say(END.format(i=i))
     body.names |= {u.index: w for u, w in zip(region.unknowns, words, strict=True)}
 
 
@@ -313,7 +321,8 @@ def dense(scope: Scope, name: str, matrix: list[list[str]], right: list[list[str
     scope.say(f"}};\nsolve<{m}, {r}>({name});")
 
 
-def _squares(words: Iterable[str]) -> str:
+def squares(words: Iterable[str]) -> str:
+    """The sum of their squares."""
     return " + ".join(f"({x}) * ({x})" for x in words)
 
 
@@ -352,7 +361,7 @@ def _search(body: Scope, loop: Scope, i: int, region: Region, words: list[str], 
         trial.names[u.index] = f"try_{w}"
         trial.say(f"const V try_{w} = {w} + alpha{i} * {d};")
     residual = trial.need(region.residual)
-    trial.say(f"const V square{i} = {_squares(residual)};")
+    trial.say(f"const V square{i} = {squares(residual)};")
     least = slope * solver.linesearch_stopping_criteria
     trial.say(f"const V enough{i} = (1.0 - {least!r} * alpha{i}) * norm{i} * norm{i};")
     small = f"le(square{i}, {solver.abs_tol**2!r})"
@@ -363,10 +372,10 @@ def _search(body: Scope, loop: Scope, i: int, region: Region, words: list[str], 
     loop.block(f"for (int trial{i} = 1; trial{i} < {solver.max_linesearch_iterations}; ++trial{i})", trial)
 
 
-_START = """V norm{i} = bc(0.0), last{i} = bc(0.0), first{i} = bc(0.0), its{i} = bc(0.0);
+START = """V norm{i} = bc(0.0), last{i} = bc(0.0), first{i} = bc(0.0), its{i} = bc(0.0);
 M active{i} = ~dead, failed{i} = M{{}}, small{i} = M{{}}, settled{i} = M{{}};
 M relative{i} = M{{}}, stalled{i} = M{{}};"""
-_TEST = """last{i} = norm{i};
+TEST = """last{i} = norm{i};
 norm{i} = sel(active{i}, size{i}, norm{i});
 if (it{i} == 0) first{i} = norm{i}; else its{i} = sel(active{i}, its{i} + 1.0, its{i});
 failed{i} |= active{i} & ~finite(norm{i});
@@ -380,6 +389,6 @@ if (it{i} > 0) {{
 active{i} &= ~(failed{i} | small{i} | settled{i});
 stalled{i} &= active{i};
 if (!any(active{i}) || it{i} == {most}) break;"""
-_END = """const M late{i} = active{i} & relative{i} & le(norm{i}, 1e-2 * last{i});
+END = """const M late{i} = active{i} & relative{i} & le(norm{i}, 1e-2 * last{i});
 const M ok{i} = ~failed{i} & (small{i} | settled{i} | late{i});
 const V code{i} = sel(ok{i}, 0.0, sel(failed{i}, 2.0, 1.0));"""

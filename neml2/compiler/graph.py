@@ -213,6 +213,10 @@ class Graph:
             return a if c.value else b
         if c.op == "not":
             return self.where(c.args[0], b, a)
+        if a.op == "where" and a.args[0] is c:  # the same question again
+            return self.where(c, a.args[1], b)
+        if b.op == "where" and b.args[0] is c:
+            return self.where(c, a, b.args[2])
         return self._make("where", (c, a, b))
 
 
@@ -294,19 +298,29 @@ def _expression(n: Node, names: Mapping[int, str]) -> str:
     return f"{n.op}({', '.join(a)})"
 
 
+def depending(order: Iterable[Node], symbols: Iterable[Node]) -> set[int]:
+    """Indices of ``symbols`` and of what is made of them in ``order``, which is that of :func:`ancestors`."""
+    found = {s.index for s in symbols}
+    for n in order:
+        if any(a.index in found for a in n.args):
+            found.add(n.index)
+    return found
+
+
+def rebuilt(n: Node, done: Mapping[int, Node]) -> Node:
+    """``n`` of what its arguments have become, by index, folded anew."""
+    args = [done[a.index] for a in n.args]
+    if all(a is b for a, b in zip(args, n.args, strict=True)):
+        return n
+    if n.op == "where":
+        return n.graph.where(*args)
+    return n.graph.unary(n.op, *args) if len(args) == 1 else n.graph.binary(n.op, *args)
+
+
 def substitute(roots: list[Node], mapping: dict[int, Node]) -> list[Node]:
     """``roots`` with the nodes of the given indices replaced, made anew and folded anew."""
     done = dict(mapping)
     for n in ancestors(roots):
-        if n.index in done:
-            continue
-        args = [done[a.index] for a in n.args]
-        if not args or all(a is b for a, b in zip(args, n.args, strict=True)):
-            done[n.index] = n
-        elif n.op == "where":
-            done[n.index] = n.graph.where(*args)
-        elif len(args) == 1:
-            done[n.index] = n.graph.unary(n.op, args[0])
-        else:
-            done[n.index] = n.graph.binary(n.op, *args)
+        if n.index not in done:
+            done[n.index] = rebuilt(n, done)
     return [done[r.index] for r in roots]

@@ -13,6 +13,7 @@ import torch
 from neml2.compiler.differentiate import gradient
 from neml2.compiler.graph import Graph, Node, substitute
 from neml2.compiler.names import Names
+from neml2.compiler.simplify import simplified
 from neml2.compiler.symbolic import SymbolicTensor, Untraceable, constant, inputs
 from neml2.composed import ComposedModel
 from neml2.context import Context
@@ -83,6 +84,15 @@ class Step:
 
 
 @dataclass(frozen=True)
+class Reduction:
+    """The mean, or the sum, over the sites of a sub-batch: symbols for it, and the terms of the first site."""
+
+    symbols: list[Node]
+    terms: list[Node]
+    mean: bool
+
+
+@dataclass(frozen=True)
 class Residual:
     """The residual of a nonlinear system at one point.
 
@@ -98,11 +108,14 @@ class Residual:
     names: dict[int, str]
 
 
-def lower(update: StateUpdate, shapes: Shapes | None = None) -> Step:
+def lower(
+    update: StateUpdate, shapes: Shapes | None = None, reductions: list[Reduction] | None = None
+) -> Step:
     """Trace the model of ``update`` at one point. Raises :class:`Unsupported`.
 
     ``shapes`` are the sub-batch shapes of forces and states by name, ``()`` where nothing is said. Substeps
-    of an implicit update are not part of the graph: it tries the whole increment.
+    of an implicit update are not part of the graph: it tries the whole increment. With ``reductions``, means
+    and sums over an axis of the sub-batch are symbols, and are noted there.
     """
     model, graph, shapes = update.model, Graph(), shapes or {}
     step = Step(graph, {})
@@ -123,7 +136,7 @@ def lower(update: StateUpdate, shapes: Shapes | None = None) -> Step:
         step.inputs[n] = _tensor(values[n])
     step.parameters, context = _parameters(model, model, graph)
     with torch.enable_grad():  # so that a tensor tells that it was made from a parameter
-        outputs = _Lowering(step, context).run(model, values)
+        outputs = _Lowering(step, context, reductions=reductions).run(model, values)
     step.outputs = {n: _tensor(outputs[n]) for n in model.output_spec}
     for n, (base, _) in step.states.items():
         old, new = tuple(step.inputs[n].shape), tuple(step.outputs[base].shape)
@@ -198,6 +211,7 @@ class _Lowering:
     cuts: list[Node] | None = None
     within: str = ""
     prefix: str | None = ""
+    reductions: list[Reduction] | None = None
 
     def run(self, model: Model, values: Mapping[str, TensorWrapper]) -> Values:
         if isinstance(model, ComposedModel):
@@ -207,7 +221,7 @@ class _Lowering:
             return {n: pool[n] for n in model.output_spec}
         if isinstance(model, ImplicitUpdate):
             return self._implicit(model, values)
-        made = self._normality(model, values) if isinstance(model, Normality) else self._leaf(model, values)
+        made = self._made(model, values)
         for n, v in made.items():
             if self.prefix is not None:
                 self.step.named.give(self.prefix + n, _nodes(v), model)
@@ -215,6 +229,21 @@ class _Lowering:
                 self.cuts += list(_nodes(v).flat)
         self._check_size(model)
         return made
+
+    def _made(self, model: Model, values: Mapping[str, TensorWrapper]) -> Values:
+        if isinstance(model, Normality):
+            return self._normality(model, values)
+        made = self._leaf(model, values)
+        kind = getattr(model, "reduction", None)
+        if kind is None or self.reductions is None:
+            return made
+        (x,), (n,) = model.input_spec, model.output_spec
+        if values[x].sub_batch_ndim != 1:
+            return made
+        symbols = inputs(f"{kind} {len(self.reductions)} {n}", tuple(made[n].shape), self.step.graph)
+        terms = list(_nodes(values[x])[0].flat)
+        self.reductions.append(Reduction(list(symbols.nodes.flat), terms, kind == "mean"))
+        return {n: _typed(type(made[n]), symbols)}
 
     def _leaf(self, model: Model, values: Mapping[str, TensorWrapper]) -> Values:
         try:
@@ -292,7 +321,11 @@ class _Lowering:
         for u in system.unknown_names:
             flat_guess += np.broadcast_to(_nodes(guess[u]), unknowns[u].shape).flat
         variables = [r for r, v in residual.items() for _ in range(_nodes(v).size)]
-        flat_u, flat_r = _flat(unknowns[u] for u in system.unknown_names), _flat(residual.values())
+        flat_u = _flat(unknowns[u] for u in system.unknown_names)
+        flat_r = _flat(residual.values())
+        simple = simplified(flat_r, flat_u, cuts)
+        self.step.named.follow(simple)
+        flat_r, cuts = [simple[r.index] for r in flat_r], [simple[c.index] for c in cuts if c.index in simple]
         self.step.regions.append(
             Region(name, flat_u, flat_guess, flat_r, cuts, model.solver, model, variables)
         )

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from neml2.compiler.graph import Node
 from neml2.model import Model
 
 _GIVEN = ("const", "input")
@@ -32,6 +34,12 @@ class Names:
             if n.index not in self.names and n.op not in skip:
                 self.names[n.index] = self._free(f"{word}_{k}" if nodes.ndim else word)
                 self.origin[n.index] = f"{model}"
+
+    def follow(self, done: Mapping[int, Node]) -> None:
+        """Nodes that have become others, by index, give them their names, if they have none."""
+        for k, n in done.items():
+            if k in self.names and n.index not in self.names and n.op not in _GIVEN:
+                self.names[n.index], self.origin[n.index] = self.names[k], self.origin[k]
 
     def _free(self, word: str) -> str:
         found, k = word, 2

@@ -77,6 +77,7 @@ def test_choices_are_folded(graph: Graph) -> None:
     assert graph.where(graph.const(1), x, y) is x
     assert graph.where(graph.const(0), x, y) is y
     assert graph.where(graph.unary("not", c), x, y) is graph.where(c, y, x)
+    assert graph.where(c, graph.where(c, x, y), y) is graph.where(c, x, graph.where(c, x, y))
     assert graph.unary("not", graph.unary("not", c)) is c
     root = graph.unary("sqrt", x)
     assert graph.unary("abs", root) is root

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from neml2.fields import Input, Option, Output
 from neml2.model import Model
 from neml2.types import SR2, diff, mean, sum
@@ -41,6 +43,8 @@ class SR2IntermediateMean(Model):
     .. math:: y = \frac1n \sum_i x_i
     """
 
+    reduction: ClassVar[str] = "mean"  # for the compiler, which does not unroll many sites
+
     x: SR2 = Input("The tensors", option="from")
     y: SR2 = Output("Their mean, without that axis", option="to")
     reduces: str = Option("What the axis stands for; a label for readers")
@@ -54,6 +58,8 @@ class SR2IntermediateSum(Model):
 
     .. math:: y = \sum_i x_i
     """
+
+    reduction: ClassVar[str] = "sum"
 
     x: SR2 = Input("The tensors", option="from")
     y: SR2 = Output("Their sum, without that axis", option="to")
