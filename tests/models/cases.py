@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from neml2.hit.input_file import load_catalogue
 from neml2.registry import lookup
 from neml2.types import Scalar, TensorWrapper
 
@@ -121,6 +122,7 @@ def families() -> Iterable[str]:
 
 
 def all_cases() -> list[Case]:
-    """The rows of all case files."""
+    """The rows of all case files, once the whole catalogue is registered."""
+    load_catalogue()
     modules = [importlib.import_module(f"tests.models.{name}") for name in families()]
     return [case for module in modules for case in module.CASES]
