@@ -129,6 +129,7 @@ ALGEBRA = [
         "ScalarPNorm",
         {"from": "u v", "to": "q", "exponent": 2.0},
         {"u": 0.0, "v": 0.0},
+        {"q": 2**-26},  # the root of the machine epsilon
         tag="zero",
         smooth=False,
     ),
@@ -332,8 +333,22 @@ ROWS = SR2(torch.tensor([A6, B6, [0.3, 0.1, -0.2, 0.4, 0.5, -0.6]], dtype=torch.
 BATCH = SR2(ROWS.data)
 
 REDUCTIONS = [
-    Case("SR2DynamicMean", {"from": "x", "to": "y", "dim": 0}, {"x": BATCH}, pointwise=False, smooth=False),
-    Case("SR2DynamicSum", {"from": "x", "to": "y", "dim": -1}, {"x": BATCH}, pointwise=False, smooth=False),
+    Case(
+        "SR2DynamicMean",
+        {"from": "x", "to": "y", "dim": 0},
+        {"x": BATCH},
+        {"y": [sum(column) / 3 for column in zip(*ROWS.data.tolist(), strict=True)]},
+        pointwise=False,
+        twice=True,
+    ),
+    Case(
+        "SR2DynamicSum",
+        {"from": "x", "to": "y", "dim": -1},
+        {"x": BATCH},
+        {"y": [sum(column) for column in zip(*ROWS.data.tolist(), strict=True)]},
+        pointwise=False,
+        twice=True,
+    ),
     Case(
         "SR2IntermediateMean",
         {"from": "x", "to": "y", "reduces": "grain"},
@@ -376,6 +391,16 @@ def table(*shape: int) -> torch.Tensor:
     return (
         torch.sin(1.0 + 3.0 * torch.arange(n, dtype=torch.float64)).mul(1000).round().div(1000).reshape(shape)
     )
+
+
+def _bilinear(p: float | list[float], q: float | list[float], *base: int) -> torch.Tensor:
+    """A bilinear function of two arguments, or its table, with a multiple of it in every component."""
+    p, q = (torch.tensor(x, dtype=torch.float64) for x in (p, q))
+    values = (
+        2 + 3 * p.unsqueeze(-1) - q + 0.5 * p.unsqueeze(-1) * q if p.ndim else 2 + 3 * p - q + 0.5 * p * q
+    )
+    parts = 1 + torch.arange(math.prod(base), dtype=torch.float64)
+    return (values[..., None] * parts).reshape((*values.shape, *base))
 
 
 INTERPOLATION = [
@@ -468,6 +493,24 @@ INTERPOLATION = [
         {"p": -0.7, "q": 3.5},
         twice=True,
     ),
+    *(
+        Case(
+            f"{T.__name__}BilinearInterpolation",
+            {
+                "argument1": "p",
+                "argument2": "q",
+                "abscissa1": X1,
+                "abscissa2": X2,
+                "ordinate": T(_bilinear(X1, X2, *T.BASE_SHAPE)),
+            },
+            {"p": p, "q": q},
+            {"model": _bilinear(p, q, *T.BASE_SHAPE).tolist()},
+            tag=f"bilinear, {p:g}, {q:g}",
+            twice=True,
+        )
+        for T in (Scalar, Vec, SR2)
+        for p, q in ((1.7, 0.5), (-0.7, 9.5))
+    ),
     Case(
         "VecBilinearInterpolation",
         {
@@ -539,6 +582,12 @@ TIMES = {"t": 1.5, "t~1": 1.2}
 OLD = {"Scalar": 0.5, "Vec": [0.1, 0.4, -0.2], "SR2": B6, "R2": G9}
 RATES = {"Scalar": -1.3, "Vec": [0.7, -0.6, 1.1], "SR2": [1.0, 2.0, -1.0, 0.5, -0.5, 0.3], "R2": F9}
 SPIN = [0.9, -1.4, 0.6]
+STEP = TIMES["t"] - TIMES["t~1"]
+
+
+def _each(function, *values):
+    """A function of every component."""
+    return function(*(torch.tensor(v, dtype=torch.float64) for v in values)).tolist()
 
 
 def _time_integration() -> list[Case]:
@@ -548,9 +597,19 @@ def _time_integration() -> list[Case]:
         history = {"s": x, "s~1": old, **TIMES}
         cases += [
             Case(
-                f"{T}BackwardEulerTimeIntegration", {"variable": "s"}, {**history, "s_rate": rate}, twice=True
+                f"{T}BackwardEulerTimeIntegration",
+                {"variable": "s"},
+                {**history, "s_rate": rate},
+                {"s_residual": _each(lambda s, s_n, v: s - s_n - STEP * v, x, old, rate)},
+                twice=True,
             ),
-            Case(f"{T}VariableRate", {"variable": "s"}, history, twice=True),
+            Case(
+                f"{T}VariableRate",
+                {"variable": "s"},
+                history,
+                {"s_rate": _each(lambda s, s_n: (s - s_n) / STEP, x, old)},
+                twice=True,
+            ),
         ]
         if T != "Vec":
             cases.append(
@@ -558,6 +617,7 @@ def _time_integration() -> list[Case]:
                     f"{T}ForwardEulerTimeIntegration",
                     {"variable": "s"},
                     {"s~1": old, **TIMES, "s_rate": rate},
+                    {"s": _each(lambda s_n, v: s_n + STEP * v, old, rate)},
                     twice=True,
                 )
             )
@@ -607,6 +667,20 @@ TIME = [
         {"q~1": [0.1, -0.2, 0.15], "t": 1.0, "t~1": 1.0, "q_rate": SPIN},
         {"q": [0.1, -0.2, 0.15]},
         tag="no time",
+        twice=True,
+    ),
+    Case(
+        "WR2ImplicitExponentialTimeIntegration",
+        {"variable": "q"},
+        {
+            "q": [0.0, 0.0, math.tan(0.3)],
+            "q~1": [0.0, 0.0, math.tan(0.1)],
+            "t": 2.0,
+            "t~1": 1.0,
+            "q_rate": [0.0, 0.0, 0.8],
+        },
+        {"q_residual": [0.0, 0.0, 0.0]},
+        tag="one axis",
         twice=True,
     ),
     Case(
@@ -684,7 +758,8 @@ PREDICTORS = [
             "trial_driving_force": "b",
             "sweeps": 1,
         },
-        {"A": 1.6, "b": 0.65},
+        {"A": 1.6, "b": 0.5 + 1.6 * 1.02 * 0.5**3},
+        {"rate": 1.02 * 0.5**3},
         constant=("A", "b"),
         smooth=False,
     ),

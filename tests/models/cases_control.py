@@ -75,6 +75,26 @@ CASES = [
         smooth=False,
     ),
     Case(
+        "R2ComponentControl",
+        {
+            "stress": "stress",
+            "strain": "F",
+            "stress_weight": "a",
+            "strain_weight": "b",
+            "target": "c",
+            "residual": "r",
+            "stiffness": 50.0,
+        },
+        {
+            "stress": FULL_STRESS,
+            "F": GRADIENT,
+            "a": [[0.3, 1.0, 0.7], [0.2, 1.0, 1.0], [0.5, 0.4, 0.02]],
+            "b": [[1.0, 0.3, 0.2], [1.0, 0.6, 0.1], [1.0, 1.0, 1.0]],
+            "c": [[1.05, 0.1, -5.0], [0.2, 10.0, 3.0], [0.3, 0.01, 1.5]],
+        },
+        twice=True,
+    ),
+    Case(
         "SR2ControlPredictor",
         {"strain": "strain"},
         {

@@ -176,6 +176,20 @@ KINEMATICS = [
         "shears",
     ),
     Case(
+        "PlasticDeformationRate",
+        THREE,
+        {"orientation_matrix": ONE.tolist(), "slip_rates": Scalar(torch.arange(1.0, 7.0, **NUMBERS), 1)},
+        {"plastic_deformation_rate": [0.0, 0.0, 0.0, *(math.sqrt(0.5) * d for d in (3 + 5, 2 + 6, 1 + 4))]},
+        "shears",
+    ),
+    Case(
+        "PlasticVorticity",
+        THREE,
+        {"orientation_matrix": ONE.tolist(), "slip_rates": Scalar(torch.arange(1.0, 7.0, **NUMBERS), 1)},
+        {"plastic_vorticity": [(5 - 3) / 2, (2 - 6) / 2, (4 - 1) / 2]},
+        "shears",
+    ),
+    Case(
         "ElasticStrainRate",
         {},
         {
@@ -207,6 +221,19 @@ KINEMATICS = [
             "plastic_deformation_rate": RATE,
             "plastic_vorticity": R,
         },
+        twice=True,
+    ),
+    Case(
+        "OrientationRate",
+        {},  # shear across a strain e_x e_x turns the lattice about z
+        {
+            "elastic_strain": [0.01, 0.0, 0.0, 0.0, 0.0, 0.0],
+            "vorticity": SPIN,
+            "plastic_deformation_rate": [0.0, 0.0, 0.0, 0.0, 0.0, math.sqrt(2) * 0.4],
+            "plastic_vorticity": R,
+        },
+        {"orientation_rate": [SPIN[0] - R[0], SPIN[1] - R[1], SPIN[2] - R[2] + 0.01 * 0.4]},
+        "shear",
         twice=True,
     ),
     Case(

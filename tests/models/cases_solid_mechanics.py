@@ -79,7 +79,20 @@ ELASTICITY = [
         {"strain": SR2(torch.tensor([STRAIN, DIRECTION], dtype=torch.float64), 1)},
         tag="sites",
     ),
-    Case("IsotropicElasticityTensor", constants("K", "G")),
+    Case(
+        "IsotropicElasticityTensor",
+        constants("K", "G"),
+        {},
+        {
+            "model": [
+                [
+                    (STEEL["M"] if i == j else STEEL["lam"]) if i < 3 and j < 3 else 2 * STEEL["G"] * (i == j)
+                    for j in range(6)
+                ]
+                for i in range(6)
+            ]
+        },
+    ),
     Case(
         "IsotropicElasticityTensor",
         {
@@ -118,6 +131,14 @@ ELASTICITY = [
         "GreenLagrangeStrain",
         {},
         {"deformation_gradient": [[1.1, 0.04, -0.03], [0.02, 0.95, 0.06], [-0.05, 0.01, 1.03]]},
+        twice=True,
+    ),
+    Case(
+        "GreenLagrangeStrain",
+        {},  # a quarter turn after stretches by 1.2 and 0.9 and a shear by 0.3
+        {"deformation_gradient": [[0.0, -0.9, 0.0], [1.2, 0.3, 0.0], [0.0, 0.0, 1.0]]},
+        {"strain": [0.22, (0.81 + 0.09 - 1) / 2, 0.0, 0.0, 0.0, math.sqrt(0.5) * 1.2 * 0.3]},
+        "turned",
         twice=True,
     ),
     Case(

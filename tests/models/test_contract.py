@@ -29,6 +29,17 @@ ELSEWHERE = {
     "ImplicitUpdate",
 }  # what they join is up to their user; each has a test file of its own
 
+KINKS = {  # their derivatives are finite, and not compared with differences
+    "CoordinateDescentPredictor": "its guesses are plain numbers, without derivatives",
+    "CrystalPlasticityDeformationGradientPredictor": "nothing is differentiated through the guess",
+    "CrystalPlasticityStrainPredictor": "nothing is differentiated through the guess",
+    "R2ControlPredictor": "nothing is differentiated through the guess",
+}
+WHOLE_BATCHES = {
+    "SR2DynamicMean": "takes an axis of the batch away",
+    "SR2DynamicSum": "takes an axis of the batch away",
+}
+
 every_case = pytest.mark.parametrize("case", CASES, ids=str)
 every_smooth_case = pytest.mark.parametrize("case", [c for c in CASES if c.smooth], ids=str)
 
@@ -41,6 +52,20 @@ def test_every_model_of_the_catalogue_has_a_case() -> None:
     }
     missing = sorted(ours - {c.type for c in CASES})
     assert not missing, f"give each of these a Case in tests/models/cases_<family>.py: {', '.join(missing)}"
+
+
+def test_every_model_is_compared_with_a_known_answer() -> None:
+    missing = sorted({c.type for c in CASES} - {c.type for c in CASES if c.outputs})
+    assert not missing, f"give a case of each of these its known outputs: {', '.join(missing)}"
+
+
+def test_every_model_has_a_case_whose_derivatives_are_compared() -> None:
+    never = {c.type for c in CASES} - {c.type for c in CASES if c.smooth}
+    assert never == set(KINKS)
+
+
+def test_every_model_is_tried_in_batches() -> None:
+    assert {c.type for c in CASES} - {c.type for c in CASES if c.pointwise} == set(WHOLE_BATCHES)
 
 
 def test_case_names_are_unique() -> None:

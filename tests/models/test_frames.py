@@ -76,7 +76,9 @@ def test_a_cubic_stiffness_has_the_symmetry_of_its_crystal(g):
         if case.type == "CubicElasticityTensor":
             (C,) = case.build().call_by_name(case.point(case.build())).values()
             turned = rotate(C, R2(symmetry("432").data[g]))
-            torch.testing.assert_close(turned.data, C.data, rtol=0, atol=1e-12 * float(C.data.detach().abs().max()))
+            torch.testing.assert_close(
+                turned.data, C.data, rtol=0, atol=1e-12 * float(C.data.detach().abs().max())
+            )
 
 
 def turn_of(case: Case, seed: int) -> R2:
