@@ -2,7 +2,8 @@
 
 A worker writes one run after another to the same file, as fast as it can, in blocks of random size. After
 each kill, every row that was reported as written must be there, the checkpoint must be that of the row where
-the run stopped, the last complete result must be whole, and the run must go on from there.
+the run stopped, the last complete result must be whole, and the run must go on from there. Rows of tensors go
+around the page cache, counts of iterations through it.
 """
 
 import mmap
@@ -20,14 +21,15 @@ import numpy as np
 import torch
 import xarray
 
-from neml2.drivers.files import hdf5
+from neml2.drivers.files import direct, hdf5
 from neml2.drivers.files.writer import Unfinished, Writer
 from neml2.drivers.results.saving import Save
 from neml2.drivers.trajectory import Origin, Trajectory
 from neml2.types import SR2, Scalar
 
-STEPS, POINTS = 60, 300
+STEPS, POINTS = 60, 512
 hdf5._CHUNK = 2**17  # bytes, so that a run has many chunks
+hdf5.LARGE = direct.LARGE = direct.PAGE  # so that they need not be large to go around the page cache
 
 
 def truth(generation, first, last):

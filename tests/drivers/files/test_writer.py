@@ -15,12 +15,15 @@ import xarray
 import neml2
 from neml2.drivers import Trajectory
 from neml2.drivers.control.control import Control
+from neml2.drivers.files import direct, hdf5
 from neml2.drivers.files.rows import Rows
 from neml2.drivers.files.writer import Unfinished, Writer
 from neml2.drivers.results.saving import Save
 from neml2.drivers.trajectory import Origin
 from neml2.types import SR2, Scalar
 from tests.drivers.blocks import append, cut, new_writer, whole
+
+MANY = 2560  # points, whose rows are whole pages and large pieces
 
 
 @pytest.fixture
@@ -37,7 +40,9 @@ def same(read, run):
     assert torch.equal(read.time, run.time)
 
 
-def test_a_run_grows_beside_its_name_and_everybody_can_look(run, tmp_path):
+@pytest.mark.parametrize("points", [3, MANY])
+def test_a_run_grows_beside_its_name_and_everybody_can_look(points, tmp_path):
+    run = whole(20, points)
     path, growing = tmp_path / "run.h5", tmp_path / "run.partial.h5"
     path.write_text("the old result")
     writer = new_writer(path, run)
@@ -53,14 +58,16 @@ def test_a_run_grows_beside_its_name_and_everybody_can_look(run, tmp_path):
     same(Trajectory.from_hdf5(path), run)
     with h5py.File(path) as file:
         assert file["provenance"].attrs["complete"] == 1
-        assert file["S"].shape == (20, 3, 6)
+        assert file["S"].shape == (20, points, 6)
     run.to_hdf5(tmp_path / "once.h5")
     with xarray.open_dataset(path) as a, xarray.open_dataset(tmp_path / "once.h5") as b:
         xarray.testing.assert_identical(a.load(), b.load())
 
 
-def test_netcdf_xarray_and_h5py_read_the_same_numbers(run, tmp_path):
+@pytest.mark.parametrize("points", [3, MANY])
+def test_netcdf_xarray_and_h5py_read_the_same_numbers(points, tmp_path):
     netcdf = pytest.importorskip("netCDF4")
+    run = whole(20, points)
     writer = new_writer(tmp_path / "run.h5", run, Save.of(["S", "E", "von_mises(S)"]))
     append(writer, run, 0, 20)
     writer.leave("interrupted")
@@ -243,8 +250,9 @@ def test_blocks_that_do_not_fit_are_refused(run, tmp_path):
     same(Trajectory.from_hdf5(tmp_path / "run.partial.h5"), cut(run, 0, 4))
 
 
-def test_a_full_disk_is_one_line_and_the_run_goes_on_later(run, tmp_path, capfd):
-    run = whole(20, 2000)
+@pytest.mark.parametrize("points", [2000, MANY])
+def test_a_full_disk_is_one_line_and_the_run_goes_on_later(points, tmp_path, capfd):
+    run = whole(20, points)
     path = tmp_path / "run.h5"
     writer = new_writer(path, run)
     append(writer, run, 0, 8)
@@ -268,6 +276,83 @@ def test_a_full_disk_is_one_line_and_the_run_goes_on_later(run, tmp_path, capfd)
     append(writer, run, 8, 20)
     writer.finish()
     same(Trajectory.from_hdf5(path), run)
+
+
+class Ways:
+    """Stands for :func:`os.pwrite`: counts, and says that no more than ``most`` bytes were written."""
+
+    def __init__(self, most=2**30):
+        self.pwrite, self.most, self.count = os.pwrite, most, 0
+
+    def __call__(self, file, data, offset):
+        self.count += 1
+        return min(self.pwrite(file, data, offset), self.most)
+
+
+def stream(path, run):
+    """The run in a file, interrupted once; what was to be known of its history on the way."""
+    writer = new_writer(path, run)
+    append(writer, run, 0, 7)
+    writer.leave("interrupted")
+    left = Unfinished.read(path)
+    writer = left.writer()
+    append(writer, run, 7, 20)
+    writer.finish()
+    return left.history["prescribed"]["E"].data
+
+
+@pytest.mark.parametrize("most", [2**30, 7 * 4096, 70_000])
+def test_large_rows_go_around_the_page_cache_to_the_same_bits(most, tmp_path, monkeypatch):
+    run, ways = whole(20, MANY), Ways(most)
+    monkeypatch.setattr(direct.os, "pwrite", ways)
+    history = stream(tmp_path / "run.h5", run)
+    if not ways.count:
+        pytest.skip("the system has no way around the page cache")
+    assert ways.count > 10
+    assert torch.equal(history, run["E"].data)
+    monkeypatch.delattr(direct.os, "O_DIRECT")
+    count = ways.count
+    assert torch.equal(stream(tmp_path / "other.h5", run), run["E"].data)
+    assert ways.count == count
+    read, other = (Trajectory.from_hdf5(tmp_path / name) for name in ("run.h5", "other.h5"))
+    same(read, run)
+    for name in run.names:
+        assert torch.equal(read[name].data, other[name].data)
+
+
+def test_a_run_of_few_points_touches_no_second_way(run, tmp_path, monkeypatch):
+    ways = Ways()
+    monkeypatch.setattr(direct.os, "pwrite", ways)
+    stream(tmp_path / "run.h5", run)
+    assert ways.count == 0
+
+
+def test_a_file_whose_chunks_are_anywhere_is_gone_on_with(tmp_path, monkeypatch):
+    run, path = whole(20, MANY), tmp_path / "run.h5"
+    with monkeypatch.context() as patch:  # as they were made before
+        patch.setattr(hdf5, "LARGE", 2**40)
+        patch.setattr(hdf5, "PAGE", 40)
+        writer = new_writer(path, run)
+        append(writer, run, 0, 8)
+        assert (writer.rows.fields["S"].places % 4096).any()
+        writer.leave("interrupted")
+    writer = Unfinished.read(path).writer()
+    append(writer, run, 8, 20)
+    writer.finish()
+    same(Trajectory.from_hdf5(path), run)
+
+
+def test_a_disk_that_is_full_before_the_first_row(tmp_path, capfd):
+    run = whole(20, MANY)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2**20, hard))  # less than the history
+    try:
+        with new_writer(tmp_path / "run.h5", run) as writer, pytest.raises(OSError, match="cannot write"):
+            append(writer, run, 0, 4)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert capfd.readouterr().err == ""
+    assert os.listdir(tmp_path) == []
 
 
 def test_a_small_disk(tmp_path):
