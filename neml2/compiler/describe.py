@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -17,12 +18,12 @@ from neml2.compiler.emit import parameter_only, recorded
 from neml2.compiler.graph import Node, ancestors, depending, listing, name_of
 from neml2.compiler.kernel import Kernel
 from neml2.compiler.lower import Region
+from neml2.compiler.site_kernel import compiled
 from neml2.model import Model
 from neml2.step import StateUpdate
 from neml2.types import R2, Scalar, TensorWrapper
 
 Values = Mapping[str, TensorWrapper]
-KINDS = ("march", "adjoint")
 WIDTH = 96  # of the second column
 TEMPERATURE, SMALL = 300.0, 0.01  # of values that nobody gives: in K, and a usual strain
 
@@ -123,7 +124,7 @@ class KernelReport:
         """The step as text: inputs, then every operation by the names and models that it has."""
         step = self.kernel.step
         parts = []
-        for region in step.regions:
+        for region in self.kernel.regions:
             body = listing([*region.guess, *region.residual], step.names, step.origin)
             words = [repr(n) for n in region.unknowns]
             guess = _pairs(zip(words, region.guess, strict=True), step.names)
@@ -160,7 +161,7 @@ def kernel_report(
     shapes = dict(shapes or {})
     if samples is None:
         about = "values made up, for want of a history"
-    kernel = Kernel(update, {**example_values(update, shapes), **(samples or {})}, shapes)
+    kernel = compiled(update, {**example_values(update, shapes), **(samples or {})}, shapes)
     return report_of(kernel, about or "the values given")
 
 
@@ -189,7 +190,7 @@ def report_of(kernel: Kernel, about: str) -> KernelReport:
     step = kernel.step
     once, rest = _outside(kernel)
     sources, missing = [], ""
-    for kind in KINDS:
+    for kind in ("march", "adjoint") if kernel.differentiable else ("march",):
         text = kernel.launcher(kind, torch.zeros((), dtype=torch.float64)).text
         path: Path | None = None
         library: Path | None = None
@@ -216,10 +217,10 @@ def report_of(kernel: Kernel, about: str) -> KernelReport:
             for n, d in kernel.states
             for lag in range(1, d + 1)
         },
-        {n: t.nodes.size for n, t in step.outputs.items()},
+        {n: math.prod(shape) for n, shape in kernel.output_shapes.items()},
         once,
         rest,
-        [_solve(r, e) for r, e in zip(step.regions, kernel.eliminations, strict=True)],
+        [_solve(r, e) for r, e in zip(kernel.regions, kernel.eliminations, strict=True)],
         sources,
         missing,
         kernel,
@@ -260,7 +261,7 @@ def _outside(kernel: Kernel) -> tuple[int, int]:
     step = kernel.step
     roots = [n for nodes in recorded(step).values() for n in nodes]
     used, outside = list(roots), {n.index for n in ancestors(roots) if n.args}
-    for region, e in zip(step.regions, kernel.eliminations, strict=True):
+    for region, e in zip(kernel.regions, kernel.eliminations, strict=True):
         core_rhs, change = e.solve([-r for r in region.residual])
         loop = [*region.residual, *core_rhs, *change, *(n for row in e.core for n in row)]
         order = ancestors(loop)

@@ -186,6 +186,16 @@ def load_tape(program: Program, scope: Scope, step: Step) -> None:
 
 # ---------------------------------------------------------------------- march
 
+ARGUMENTS = (
+    ("int64_t", "points"),
+    ("int64_t", "first"),
+    ("int64_t", "last"),
+    ("const int64_t *", "row"),
+    ("int8_t *", "status"),
+    ("int32_t *", "iterations"),
+    ("int64_t *", "stopped"),
+)
+
 
 def march(step: Step, eliminations: Sequence[Elimination]) -> Program:
     """Steps ``first`` to ``last - 1`` of all points.
@@ -196,14 +206,7 @@ def march(step: Step, eliminations: Sequence[Elimination]) -> Program:
     as it was.
     """
     program = Program(f"march: {len(step.regions)} solves a step")
-    for kind, name in (
-        ("int64_t", "points"),
-        ("int64_t", "first"),
-        ("int64_t", "last"),
-        ("const int64_t *", "row"),
-    ):
-        program.argument(kind, name)
-    for kind, name in (("int8_t *", "status"), ("int32_t *", "iterations"), ("int64_t *", "stopped")):
+    for kind, name in ARGUMENTS:
         program.argument(kind, name)
     top = Scope(indent=1, labels=step.names)
     load_parameters(program, top, step.parameters)

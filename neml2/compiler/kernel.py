@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from copy import copy
 from math import nan
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -14,7 +15,7 @@ from neml2.compiler.condense import condense, operations
 from neml2.compiler.eliminate import uncondensed
 from neml2.compiler.emit import Program, forces, march, recorded, states
 from neml2.compiler.launch import Launcher, flat
-from neml2.compiler.lower import Step, Unsupported, lower
+from neml2.compiler.lower import Region, Step, Unsupported, lower
 from neml2.compiler.sample import sample_points
 from neml2.compiler.sensitivity import sensitivity
 from neml2.compiler.tangent import tangent
@@ -39,6 +40,9 @@ class Kernel:
     prescribed values are arguments: changing one does not compile again.
     """
 
+    differentiable = True
+    numbers: Mapping[str, int] = MappingProxyType({})  # further arguments of the march
+
     def __init__(
         self,
         update: StateUpdate,
@@ -53,29 +57,34 @@ class Kernel:
         kernel of the same model, both have the same pivots and give the same bits.
         """
         self.update, self.shapes = update, dict(shapes)
-        self.step: Step = lower(update, shapes)
-        for region in self.step.regions:
-            if type(region.solver) not in (Newton, NewtonWithLineSearch):
-                raise Unsupported(
-                    f"the solver of '{region.name}' is {type(region.solver).__name__}, not Newton"
-                )
-            if type(region.solver.linear_solver) is not DenseLU:
-                raise Unsupported(f"the linear solver of '{region.name}' is not DenseLU")
-        points = sample_points(update.model, self.step, samples)
-        names = sorted({n for p in points for n in p})
-        if tried is not None:
-            points = [dict(zip(names, row, strict=True)) for row in tried.tolist()]
-        self.tried = torch.tensor([[p.get(n, nan) for n in names] for p in points], dtype=torch.float64)
-        self.eliminations = [condense(region, points) for region in self.step.regions]
+        self._lower(samples, tried)
         self.states = states(self.step)
-        self.forces = forces(self.step)
-        self.sizes = {n: len(nodes) for n, nodes in recorded(self.step).items()}
         self._programs: dict[tuple[Any, ...], Program] = {}
         self._launchers: dict[tuple[Any, ...], Launcher] = {}
         self._holders = {n: update.model._owner(n) for n in self.step.parameters}
         self._held_at_first = self._held()
         self._buffers = {n: b.clone() for n, b in update.model.named_buffers()}
         self._numbers, self._shared = _numbers(update.model), _shared(update.model)
+
+    def _lower(self, samples: Values, tried: torch.Tensor | None) -> None:
+        self.step: Step = lower(self.update, self.shapes)
+        for region in self.step.regions:
+            check_newton(region)
+            if type(region.solver.linear_solver) is not DenseLU:
+                raise Unsupported(f"the linear solver of '{region.name}' is not DenseLU")
+        points = self._try(sample_points(self.update.model, self.step, samples), tried)
+        self.eliminations = [condense(region, points) for region in self.step.regions]
+        self.forces = forces(self.step)
+        self.sizes = {n: len(nodes) for n, nodes in recorded(self.step).items()}
+        self.output_shapes = {n: t.shape for n, t in self.step.outputs.items()}
+
+    def _try(self, points: list[dict[str, float]], tried: torch.Tensor | None) -> list[dict[str, float]]:
+        """The points at which pivots are tried, which are remembered: those of before, or new ones."""
+        names = sorted({n for p in points for n in p})
+        if tried is not None:
+            points = [dict(zip(names, row, strict=True)) for row in tried.tolist()]
+        self.tried = torch.tensor([[p.get(n, nan) for n in names] for p in points], dtype=torch.float64)
+        return points
 
     def is_stale(self, shapes: Mapping[str, torch.Size]) -> bool:
         """Whether a part of the kernel has changed.
@@ -105,9 +114,14 @@ class Kernel:
         assert p is not None
         return p, len(owner._kinds[attr].batch_shape(p.shape))
 
+    @property
+    def regions(self) -> list[Region]:
+        """What the ``eliminations`` are of."""
+        return self.step.regions
+
     def operations(self) -> int:
         """Scalar operations of one Newton iteration, all regions together."""
-        return sum(operations(e, r) for e, r in zip(self.eliminations, self.step.regions, strict=True))
+        return sum(operations(e, r) for e, r in zip(self.eliminations, self.regions, strict=True))
 
     def launcher(
         self, kind: str, like: torch.Tensor, by: tuple[str, ...] = (), strict: bool = False
@@ -176,6 +190,12 @@ class Kernel:
     def like(given: Tensors) -> torch.Tensor:
         """One of the arguments that has the dtype of the run."""
         return next(t for n, t in given.items() if n[:4] != "init")
+
+
+def check_newton(region: Region) -> None:
+    """Raise :class:`Unsupported` for solvers that kernels do not have."""
+    if type(region.solver) not in (Newton, NewtonWithLineSearch):
+        raise Unsupported(f"the solver of '{region.name}' is {type(region.solver).__name__}, not Newton")
 
 
 _PLAIN = (bool, int, float, complex, str)

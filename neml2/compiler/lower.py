@@ -85,7 +85,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Reduction:
-    """The mean, or the sum, over the sites of a sub-batch: symbols for it, and the terms of the first site."""
+    """The mean or the sum over the sites of a sub-batch: symbols for it, and the terms of the first site."""
 
     symbols: list[Node]
     terms: list[Node]
@@ -109,13 +109,17 @@ class Residual:
 
 
 def lower(
-    update: StateUpdate, shapes: Shapes | None = None, reductions: list[Reduction] | None = None
+    update: StateUpdate,
+    shapes: Shapes | None = None,
+    declared: bool = True,
+    reductions: list[Reduction] | None = None,
 ) -> Step:
     """Trace the model of ``update`` at one point. Raises :class:`Unsupported`.
 
     ``shapes`` are the sub-batch shapes of forces and states by name, ``()`` where nothing is said. Substeps
-    of an implicit update are not part of the graph: it tries the whole increment. With ``reductions``, means
-    and sums over an axis of the sub-batch are symbols, and are noted there.
+    of an implicit update are not part of the graph: it tries the whole increment. What the settings of a
+    system say of sub-batches counts only if ``declared``. With ``reductions``, means and sums over an axis of
+    the sub-batch are symbols, and are noted there.
     """
     model, graph, shapes = update.model, Graph(), shapes or {}
     step = Step(graph, {})
@@ -136,7 +140,7 @@ def lower(
         step.inputs[n] = _tensor(values[n])
     step.parameters, context = _parameters(model, model, graph)
     with torch.enable_grad():  # so that a tensor tells that it was made from a parameter
-        outputs = _Lowering(step, context, reductions=reductions).run(model, values)
+        outputs = _Lowering(step, context, declared=declared, reductions=reductions).run(model, values)
     step.outputs = {n: _tensor(outputs[n]) for n in model.output_spec}
     for n, (base, _) in step.states.items():
         old, new = tuple(step.inputs[n].shape), tuple(step.outputs[base].shape)
@@ -211,6 +215,7 @@ class _Lowering:
     cuts: list[Node] | None = None
     within: str = ""
     prefix: str | None = ""
+    declared: bool = True
     reductions: list[Reduction] | None = None
 
     def run(self, model: Model, values: Mapping[str, TensorWrapper]) -> Values:
@@ -341,6 +346,8 @@ class _Lowering:
         values: Values | None = None,
     ) -> tuple[Values, Values]:
         """Unknowns, called ``mark`` and their name, and as many residuals, in the order of the system."""
+        if not self.declared:
+            system = replace(system, settings=None)
         try:
             layout = unknown_layout(system, values or known, guess)
             layout.groups  # noqa: B018 - raises for block groups of unequal sites

@@ -9,6 +9,7 @@ import torch
 from neml2.compiler.kernel import Kernel, Tensors
 from neml2.compiler.launch import flat
 from neml2.compiler.march import Marched, run_march, run_tangent
+from neml2.compiler.site_kernel import compiled
 from neml2.errors import MissingVariable
 from neml2.lags import lagged
 from neml2.model import Model
@@ -70,6 +71,9 @@ class NativeUpdate:
         points, rows = batch.numel(), self.first + 1
         tensors = tuple(given.values())
         if torch.is_grad_enabled() and any(t.requires_grad for t in tensors):
+            if not kernel.differentiable:
+                everyone, index = chosen or (None, None)
+                return self.update(state, forces, old_forces, points=index, batch=everyone)
             starts = self._rows(kernel, state, batch, like)
             report: list[torch.Tensor] = []
             made = Marched.apply(
@@ -187,7 +191,7 @@ class NativeUpdate:
     def _compiled(self, history: Values, state: Values) -> Kernel:
         shapes = {n: v.sub_batch_shape for n, v in {**history, **state}.items() if "~" not in n}
         if self.kernel is None or self.kernel.is_stale(shapes):
-            self.kernel = Kernel(self.update, history, shapes)
+            self.kernel = compiled(self.update, history, shapes)
         return self.kernel
 
     def _like(self, history: Values, state: Values) -> torch.Tensor:
@@ -223,8 +227,8 @@ class NativeUpdate:
         assert self.kernel is not None
         typed = {
             n: kind._new(
-                outputs[n].reshape((*batch, *self.kernel.step.outputs[n].shape)),
-                self.kernel.step.outputs[n].nodes.ndim - kind.BASE_NDIM,
+                outputs[n].reshape((*batch, *self.kernel.output_shapes[n])),
+                len(self.kernel.output_shapes[n]) - kind.BASE_NDIM,
             )
             for n, kind in self.update.outputs.items()
         }

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from neml2.compiler.build import NoCompiler
+from neml2.compiler.lower import Unsupported
 from neml2.compiler.march import chosen, run_adjoint, run_march
 from neml2.derivatives import expand_batch
 from neml2.drivers.control.aim import TARGET
@@ -57,7 +58,7 @@ def checkpointed(
             return driver.run(given, save=names)
         try:
             march.kernel.launcher("adjoint", march.like).build()
-        except NoCompiler as error:
+        except (NoCompiler, Unsupported) as error:
             raise NotNative(str(error)) from None
         made = _Checkpointed(march, names, every or math.ceil(math.sqrt(len(run.loading)))).whole()
         if made is not None:

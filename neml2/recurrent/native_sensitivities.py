@@ -8,6 +8,7 @@ from dataclasses import replace
 import torch
 
 from neml2.compiler.build import NoCompiler
+from neml2.compiler.lower import Unsupported
 from neml2.compiler.march import March, chosen, run_march, run_sensitivity
 from neml2.derivatives import expand_batch
 from neml2.drivers.control.aim import TARGET, Aim
@@ -39,7 +40,7 @@ def natively(
     sweep = _Sweep(march, history, parameters, outputs)
     try:
         march.kernel.launcher("sensitivity", march.like, sweep.by).build()
-    except NoCompiler as error:
+    except (NoCompiler, Unsupported) as error:
         raise NotNative(str(error)) from None
     for first, last in sweep.stretches():
         if not sweep.advance(first, last):

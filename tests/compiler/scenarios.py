@@ -38,13 +38,13 @@ ALIKE = {  # what they compile to is in the kernels of others as well
     "vp_linear_kinematic",
     "vp_voce_rateform",
 }
-NOT_NATIVE = {"cp_taylor_uniaxial"}  # its linear solver is a Schur complement
+LOOPED = {"cp_taylor_uniaxial"}  # over its sites: a kernel without derivatives
 SOLVED = [n for n in NAMES if "ImplicitUpdate" in (HERE / n / "model.i").read_text()]
 
 
-def for_the_compiler(paths: Iterable[Path], slow: Container[str] = LARGE) -> list[Any]:
-    """The input files that the compiler takes, as test parameters; those named in ``slow`` are marked so."""
-    taken = [p for p in sorted(paths) if p.parent.name not in NOT_NATIVE]
+def unrolled(paths: Iterable[Path], slow: Container[str] = LARGE) -> list[Any]:
+    """The input files that the compiler unrolls, as test parameters; those named in ``slow`` are marked so."""
+    taken = [p for p in sorted(paths) if p.parent.name not in LOOPED]
     marks = [pytest.mark.slow if p.parent.name in slow else () for p in taken]
     return [pytest.param(p, marks=m, id=p.parent.name) for p, m in zip(taken, marks, strict=True)]
 

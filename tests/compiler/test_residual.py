@@ -10,10 +10,10 @@ import torch
 from neml2 import load_input
 from neml2.compiler.residual import ResidualKernel
 from neml2.implicit import ImplicitUpdate
-from tests.compiler.scenarios import ALIKE, LARGE, for_the_compiler
+from tests.compiler.scenarios import ALIKE, LARGE, unrolled
 
 ROOT = Path(__file__).parents[2]
-FILES = for_the_compiler(
+FILES = unrolled(
     (p for p in ROOT.glob("tests/scenarios/*/model.i") if "ImplicitUpdate" in p.read_text()),
     slow=LARGE | ALIKE,
 )

@@ -16,11 +16,11 @@ from neml2.predictors import LinearExtrapolationPredictor
 from neml2.solvers.status import Status
 from neml2.step import StateUpdate
 from neml2.system import NonlinearSystem
-from tests.compiler.scenarios import ALIKE, LARGE, for_the_compiler
+from tests.compiler.scenarios import ALIKE, LARGE, unrolled
 from tests.drivers.materials import DrivenDecay, decay, snap
 
 ROOT = Path(__file__).parents[2]
-FILES = for_the_compiler(
+FILES = unrolled(
     [*ROOT.glob("tests/scenarios/*/model.i"), ROOT / "examples/chaboche_cyclic/cyclic.i"],
     slow=LARGE | ALIKE,
 )

@@ -21,7 +21,6 @@ from neml2.drivers.results.saving import Save
 from neml2.errors import ConvergenceError
 from neml2.solvers.status import Status
 from neml2.types import SR2
-from tests.compiler.scenarios import NOT_NATIVE
 from tests.drivers.materials import decay, snap, times
 
 ROOT = Path(__file__).parents[2]
@@ -148,9 +147,8 @@ def scenarios():
     """All of them in both engines; natively most take seconds to build."""
     for path in SCENARIOS:
         yield pytest.param(path, "eager", id=f"{path.parent.name}-eager")
-        if path.parent.name not in NOT_NATIVE:
-            marks = () if path.parent.name in NATIVE else pytest.mark.slow
-            yield pytest.param(path, "native", id=f"{path.parent.name}-native", marks=marks)
+        marks = () if path.parent.name in NATIVE else pytest.mark.slow
+        yield pytest.param(path, "native", id=f"{path.parent.name}-native", marks=marks)
 
 
 @pytest.mark.parametrize(("path", "engine"), list(scenarios()))

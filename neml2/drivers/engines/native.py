@@ -71,8 +71,8 @@ class NativeEngine:
 
     def _compiled(self, run: Run, state: Values) -> Kernel:
         from neml2.compiler.build import NoCompiler, compiler
-        from neml2.compiler.kernel import Kernel
         from neml2.compiler.lower import Unsupported
+        from neml2.compiler.site_kernel import compiled
 
         shapes = {n: v.sub_batch_shape for n, v in {**run.loading.forces, **state}.items()}
         if self.kernel is not None and not self.kernel.is_stale(shapes):
@@ -87,7 +87,7 @@ class NativeEngine:
             forces = run.loading.forces
             if run.aim is not None:  # one kernel is good for every control
                 forces = with_every_control(self.update.model, forces)
-            kernel = Kernel(self.update, forces, shapes, self.tried)
+            kernel = compiled(self.update, forces, shapes, self.tried)
             kernel.launcher("march", run.loading.time).build()
         except Unsupported as error:
             self.refused = key, str(error)

@@ -43,6 +43,7 @@ class NativeMarch:
         """``say_once`` is told why the eager engine is used."""
         from neml2.compiler.build import NoCompiler
         from neml2.compiler.launch import flat
+        from neml2.compiler.lower import Unsupported
 
         self.run, self.kernel, self.row, self.say_once = run, kernel, -1, say_once
         self.batch = run.loading.batch
@@ -67,7 +68,7 @@ class NativeMarch:
         if self.differentiated:
             try:
                 kernel.launcher("adjoint", self.like).build()
-            except NoCompiler as error:
+            except (NoCompiler, Unsupported) as error:
                 raise NotNative(str(error)) from None
         aim = run.aim
         if aim is not None and aim.anchors:
@@ -300,7 +301,7 @@ class NativeMarch:
     def typed(self, name: str, data: torch.Tensor, *lead: int) -> TensorWrapper:
         """Numbers of all points ``(*lead, points, size)`` as values of that output."""
         kind = self.run.update.outputs[name]
-        shape = (*lead, *self.batch, *self.kernel.step.outputs[name].shape)
+        shape = (*lead, *self.batch, *self.kernel.output_shapes[name])
         return kind._new(data.reshape(shape), self.sub[name])
 
     def _block(self, first: int) -> Trajectory:
