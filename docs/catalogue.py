@@ -1,14 +1,17 @@
 """Write the figures of the catalogue: `python docs/catalogue.py docs/catalogue.md`.
 
-How many of the types that NEML2 3.1.0 registers there are, and how many lines they take.
+How many of the types that NEML2 3.1.0 registers there are, what is checked of each, which closed forms they
+reproduce, and how many lines they take.
 """
 
 from __future__ import annotations
 
 import ast
+import importlib
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 from neml2.hit.input_file import load_catalogue
 from neml2.registry import SECTIONS, Entry, entries
@@ -44,6 +47,27 @@ Written by `python docs/catalogue.py docs/catalogue.md`. What the types are: [re
 Left out: {", ".join(f"`{n}`" for n in sorted(LEFT_OUT))}, since kernels are built when they are first
 needed ([differences](differences.md)).
 
+## Checks
+
+Every model has its rows in the tables of `tests/models/cases_*.py`; one that has none fails the tests. From
+each row follow the checks below. Exceptions are listed with their reasons.
+
+| check | models | exceptions |
+|---|---:|---|
+{_table(checks())}
+
+All of them are also built from input text and from keywords, copied, pickled, traced, run in two threads, and
+compared to the bit alone and in a batch, in any order.
+
+## Closed forms
+
+What a discretisation approaches, with the order that is found from two refinements; *exact* is to round-off.
+More are in the tests of the families and of the [recipes](recipes.md).
+
+| | order | |
+|---|---|---|
+{_table(closed_forms())}
+
 ## Lines
 
 | family | types | files | lines | of code |
@@ -76,6 +100,44 @@ def missing() -> list[str]:
     own = {(e.section, e.name) for e in entries()}
     names = [(section, name) for section in SECTIONS for name in sorted(expected().get(section, ()))]
     return [name for section, name in names if (section, name) not in own and name not in LEFT_OUT]
+
+
+def checks() -> list[tuple[str, int, str]]:
+    """By check: how many types of models pass it, and the others with the reasons."""
+    contract, frames, sites = (_tests(name) for name in ("test_contract", "test_frames", "test_sites"))
+    types = {c.type for c in contract.CASES}
+    inputs, tensors = ({c.type for c in module.CASES} for module in (sites, frames))
+    rows = [
+        (
+            "value at a point against a known answer",
+            types,
+            dict.fromkeys(contract.ELSEWHERE, "in test files of their own"),
+        ),
+        ("float32 and float64; batches `()`, `(3,)`, `(2, 1)` with `(5,)`", types, contract.WHOLE_BATCHES),
+        ("derivatives by inputs and parameters against differences", types, contract.KINKS),
+        ("the same with one more axis of sites, for models with inputs", inputs, sites.ONE_AXIS),
+        ("the turned answer in a turned frame, for models with tensors", tensors, frames.BY_COMPONENT),
+    ]
+    return [(name, len(of - set(none)), _reasons(none)) for name, of, none in rows]
+
+
+def closed_forms() -> list[tuple[str, str, str]]:
+    """Name, order and formula of each closed form."""
+    forms = _tests("closed_forms.test_closed_forms").FORMS
+    return [(f.name, str(f.order) if f.order else "exact", f"$`{f.formula}`$") for f in forms]
+
+
+def _tests(name: str) -> Any:
+    if str(ROOT) not in sys.path:
+        sys.path.insert(0, str(ROOT))
+    return importlib.import_module(f"tests.models.{name}")
+
+
+def _reasons(exceptions: dict[str, str]) -> str:
+    by_reason: dict[str, list[str]] = {}
+    for name, reason in exceptions.items():
+        by_reason.setdefault(reason, []).append(f"`{name}`")
+    return "; ".join(f"{', '.join(names)}: {reason}" for reason, names in by_reason.items())
 
 
 def sizes() -> list[tuple[str, int, int, int, int]]:

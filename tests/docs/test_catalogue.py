@@ -48,6 +48,15 @@ def test_counts_of_types(script):
     assert table("Types") == script.coverage(), f"run  {COMMAND}"
 
 
+def test_checks_and_closed_forms(script):
+    text = PAGE.read_text(encoding="utf-8")
+    for name, count, reasons in script.checks():
+        assert f"| {name} | {count} | {reasons} |" in text, f"run  {COMMAND}"
+    for name, order, formula in script.closed_forms():
+        assert f"| {name} | {order} | {formula} |" in text, f"run  {COMMAND}"
+    assert len(script.closed_forms()) == len(re.findall(r"^\|.*\| \$`.*`\$ \|$", text, re.M))
+
+
 def test_counts_of_lines_within_five_percent(script):
     found, true = table("Lines"), script.sizes()
     assert [row[:2] for row in found] == [row[:2] for row in true], f"run  {COMMAND}"
