@@ -111,7 +111,7 @@ def checks() -> list[tuple[str, int, str]]:
         (
             "value at a point against a known answer",
             types,
-            dict.fromkeys(contract.ELSEWHERE, "in test files of their own"),
+            dict.fromkeys(sorted(contract.ELSEWHERE), "in test files of their own"),
         ),
         ("float32 and float64; batches `()`, `(3,)`, `(2, 1)` with `(5,)`", types, contract.WHOLE_BATCHES),
         ("derivatives by inputs and parameters against differences", types, contract.KINKS),
