@@ -260,11 +260,14 @@ def march(step: Step, eliminations: Sequence[Elimination]) -> Program:
     failing.say("for (int i = 0; i < n; ++i) if (lane(fails, i)) a.stopped[p0 + i] = k;")
     failing.say("dead |= fails;\nif (!any(~dead)) break;")
     body.block("if (any(fails))", failing)
+    keeping = body.inner()
     for name, depth in states(step):
         for lag in range(depth, 0, -1):
             source = old[name, lag - 1] if lag > 1 else new[name]
             for w, value in zip(old[name, lag], source, strict=True):
-                body.say(f"const V n_{w} = sel(dead, {w}, {value});")
+                body.say(f"V n_{w} = bc({value});")
+                keeping.say(f"n_{w} = sel(dead, {w}, n_{w});")
+    body.block("if (__builtin_expect(any(dead), 0))", keeping)
     for words in old.values():
         for w in words:
             body.say(f"{w} = n_{w};")

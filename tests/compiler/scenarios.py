@@ -43,7 +43,7 @@ SOLVED = [n for n in NAMES if "ImplicitUpdate" in (HERE / n / "model.i").read_te
 
 
 def unrolled(paths: Iterable[Path], slow: Container[str] = LARGE) -> list[Any]:
-    """The input files that the compiler unrolls, as test parameters; those named in ``slow`` are marked so."""
+    """The input files that the compiler unrolls, as test parameters; the ``slow`` ones are marked so."""
     taken = [p for p in sorted(paths) if p.parent.name not in LOOPED]
     marks = [pytest.mark.slow if p.parent.name in slow else () for p in taken]
     return [pytest.param(p, marks=m, id=p.parent.name) for p, m in zip(taken, marks, strict=True)]
