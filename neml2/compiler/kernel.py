@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from copy import copy
 from math import nan
-from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -41,7 +40,7 @@ class Kernel:
     """
 
     differentiable = True
-    numbers: Mapping[str, int] = MappingProxyType({})  # further arguments of the march
+    sites = 1  # of a point, where the kernel loops over them
 
     def __init__(
         self,

@@ -52,7 +52,7 @@ def run_march(
     arguments: dict[str, object] = {n: view(t) for n, t in {**given, **end}.items()}
     arguments |= {f"out_{n}": view(t) for n, t in outputs.items()}
     arguments |= {"points": points, "first": first, "last": last, "row": rows}
-    arguments |= {"status": marks[0], "iterations": marks[1], "stopped": stopped, **kernel.numbers}
+    arguments |= {"status": marks[0], "iterations": marks[1], "stopped": stopped, "sites": kernel.sites}
     kernel.launcher("march", like).run(arguments)
     return March(stopped, {f"init{n[3:]}": t for n, t in end.items()})
 

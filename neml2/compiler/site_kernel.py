@@ -39,7 +39,7 @@ class SiteKernel(Kernel):
     def _lower(self, samples: Mapping[str, TensorWrapper], tried: torch.Tensor | None) -> None:
         sites = site_count(self.update.model, self.shapes)
         assert sites is not None
-        self.looped, self.numbers = lower_sites(self.update, self.shapes, sites), {"sites": sites}
+        self.sites, self.looped = sites, lower_sites(self.update, self.shapes, sites)
         self.step = self.looped.step
         check_newton(self.looped.own)
         points = self._try(site_samples(self.update, self.shapes, samples), tried)
@@ -63,7 +63,7 @@ class SiteKernel(Kernel):
         """The kernel ``march``; see :meth:`Kernel.launcher`. Raises :class:`Unsupported` for others."""
         if kind != "march" or like.device.type != "cpu":
             lacks = "kernels for a GPU" if kind == "march" else "derivatives"
-            raise Unsupported(f"it has no {lacks} where it loops over sites, here {self.looped.sites}")
+            raise Unsupported(f"it has no {lacks} where it loops over sites, here {self.sites}")
         where = kind, by, strict, like.dtype, str(like.device)
         if where not in self._launchers:
             self._launchers[where] = Launcher(site_march(self.looped, self.eliminations[0]), like.dtype)

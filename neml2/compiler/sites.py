@@ -38,14 +38,13 @@ class Part:
 
 @dataclass(frozen=True)
 class SiteStep:
-    """One time step of a point with ``sites``.
+    """One time step of a point with sites.
 
     ``own`` are the unknowns and equations of one site, ``shared`` those of all together; ``reductions`` are
     the means and sums over the sites. ``step`` is the step that was traced.
     """
 
     step: Step
-    sites: int
     inputs: dict[str, Part]
     outputs: dict[str, Part]
     own: Region
@@ -69,7 +68,7 @@ def site_count(model: Model, shapes: Shapes) -> int | None:
 
 
 def lower_sites(update: StateUpdate, shapes: Shapes, sites: int) -> SiteStep:
-    """Trace the model of ``update`` at one site of a point. Raises :class:`Unsupported`."""
+    """Trace the model of ``update`` at one of the ``sites`` of a point. Raises :class:`Unsupported`."""
     few = 2 if sites != 2 else 3  # so that nothing that has all sites goes unseen
     reductions: list[Reduction] = []
     step = lower(update, {n: (few,) if len(s) else s for n, s in shapes.items()}, False, reductions)
@@ -84,7 +83,7 @@ def lower_sites(update: StateUpdate, shapes: Shapes, sites: int) -> SiteStep:
     of_site = {n.index for p in inputs.values() if p.sites for n in p.nodes}
     of_site |= {u.index for u in own.unknowns}
     reduced = {s.index for r in reductions for s in r.symbols}
-    made = SiteStep(step, sites, inputs, outputs, own, shared, reductions)
+    made = SiteStep(step, inputs, outputs, own, shared, reductions)
     site_roots = [*own.guess, *own.residual, *(t for r in reductions for t in r.terms)]
     site_roots += [n for p in outputs.values() if p.sites for n in p.nodes]
     _refuse(site_roots, others | reduced, "the sites are coupled by more than means and sums over them")

@@ -147,7 +147,8 @@ class NativeMarch:
     def _march(self, first: int, last: int) -> None:
         from neml2.compiler.march import run_march
 
-        block = max(16, _A_WHILE // self.points)
+        sites = self.kernel.sites
+        block = max(16 if sites == 1 else 1, _A_WHILE // (self.points * sites))
         while first < last:
             end = min(first + block, last, *self._next_anchor(first))
             self._take_aim(first, end)
