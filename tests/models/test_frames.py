@@ -112,6 +112,7 @@ def difference(case: Case, Q: R2) -> float:
             type(out) is MRP and case.type not in VECTORS
         ):  # parameters and their shadows are the same rotation
             out, expected = euler_rodrigues(out), euler_rodrigues(expected)
+        assert out.data.isfinite().all() and expected.data.isfinite().all(), name
         found.append(float((out.data - expected.data).detach().abs().max()) / sizes[name])
     return max(found)
 

@@ -89,6 +89,8 @@ def last(trajectory: Trajectory, name: str) -> torch.Tensor:
 def relative(found: Any, exact: Any) -> float:
     """The largest difference per largest exact number."""
     found, exact = tensor(found), tensor(exact)
+    assert found.shape == exact.shape or not (found.ndim and exact.ndim), (found.shape, exact.shape)
+    assert found.isfinite().all() and exact.isfinite().all(), (found, exact)
     return float((found - exact).abs().max() / exact.abs().max())
 
 
