@@ -1,4 +1,4 @@
-"""Whole materials in turned frames: every scenario with its loads, its first state and its crystals turned."""
+"""Whole materials in turned frames: every scenario with its loads, first state and crystals turned."""
 
 from __future__ import annotations
 
