@@ -34,7 +34,6 @@ GUESSES = {
     "CoordinateDescentPredictor": GUESS,
     "CrystalPlasticityDeformationGradientPredictor": GUESS,
     "CrystalPlasticityStrainPredictor": GUESS,
-    "R2ControlPredictor": GUESS,
 }
 WHOLE_BATCHES = {
     "SR2DynamicMean": "takes an axis of the batch away",
