@@ -17,6 +17,7 @@ import xarray
 
 import neml2
 from neml2.drivers import History, Trajectory, TransientDriver, save
+from neml2.drivers.files import hdf5
 from neml2.drivers.files.hdf5 import check_writable
 from neml2.types import SR2
 from tests.drivers.materials import decay, snap, strain, strainer, times
@@ -302,3 +303,30 @@ def test_large_steps_are_chunked(tmp_path):
         assert f["x"].chunks[0] == 1
         assert np.prod(f["x"].chunks) * 8 <= 2**21
     assert torch.equal(Trajectory.from_hdf5(tmp_path / "x.h5")["x"].data, trajectory["x"].data)
+
+
+@pytest.mark.parametrize(
+    ("points", "rows", "size", "width"),
+    [
+        (10_000, 16, 48, 1280),  # 15 pages in 61,440 bytes; room for 10,240 points
+        (10_000, 16, 8, 5120),
+        (10_000, 1024, 8, 128),  # no room for a page
+        (300, 16, 48, 300),  # pages would take room for 512 points
+        (1, 16, 10**7, 1),
+        (3, 1, 4096, 3),
+    ],
+)
+def test_rows_of_a_chunk_are_whole_pages_where_that_takes_little_room(points, rows, size, width):
+    assert hdf5._points_per_chunk(points, rows, size) == width
+
+
+def test_large_chunks_start_at_pages_and_small_ones_anywhere(tmp_path):
+    trajectory = TransientDriver(decay()).run(
+        History(times(40), constant={"load": torch.zeros(5120, dtype=torch.float64)})
+    )
+    trajectory.detach().to_hdf5(tmp_path / "x.h5")
+    with h5py.File(tmp_path / "x.h5") as f:
+        data = f["x"].id
+        places = [data.get_chunk_info(i).byte_offset for i in range(data.get_num_chunks())]
+        assert len(places) > 1 and not any(p % 4096 for p in places)
+        assert f["step"].id.get_chunk_info(0).byte_offset % 4096
