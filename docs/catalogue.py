@@ -114,7 +114,11 @@ def checks() -> list[tuple[str, int, str]]:
             dict.fromkeys(sorted(contract.ELSEWHERE), "in test files of their own"),
         ),
         ("float32 and float64; batches `()`, `(3,)`, `(2, 1)` with `(5,)`", types, contract.WHOLE_BATCHES),
-        ("derivatives by inputs and parameters against differences", types, contract.GUESSES),
+        (
+            "first and second derivatives by inputs and parameters against differences",
+            types,
+            contract.GUESSES,
+        ),
         ("the same with one more axis of sites, for models with inputs", inputs, sites.ONE_AXIS),
         ("the turned answer in a turned frame, for models with tensors", tensors, frames.BY_COMPONENT),
     ]

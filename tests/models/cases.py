@@ -44,8 +44,6 @@ class Case:
         The known answer at the point, where there is one (from the formula by hand or from a paper).
     tag
         Tells several cases of one type apart.
-    twice
-        The model is twice differentiable: second derivatives are checked as well.
     smooth
         ``False`` where the point sits on a kink or singularity: finite differences are not compared, but
         derivatives must be finite. Give the expected one-sided derivatives in a test of your own.
@@ -66,7 +64,6 @@ class Case:
     inputs: dict[str, Any] = field(default_factory=dict)
     outputs: dict[str, Any] = field(default_factory=dict)
     tag: str = ""
-    twice: bool = False
     smooth: bool = True
     constant: tuple[str, ...] = ()
     pointwise: bool = True

@@ -19,7 +19,6 @@ CASES = [
         {"coef": 0.5, "order": 2.0},
         {"conversion_degree": 1 - math.exp(-0.3)},
         {"reaction_rate": 0.5 * math.exp(-0.3) * 0.09},
-        twice=True,
     ),
     Case(
         "AvramiErofeevNucleation",
@@ -41,7 +40,6 @@ CASES = [
         {"coef": 0.3, "order": 0.5},
         {"conversion_degree": 0.36},
         {"reaction_rate": 0.3 * 0.8},
-        twice=True,
     ),
     *(
         Case(
@@ -64,7 +62,6 @@ CASES = [
         {},
         {"solid_fraction": 0.36, "product_fraction": 0.15},
         {"inner_radius": 0.7, "outer_radius": 0.8},
-        twice=True,
     ),
     Case(
         "CylindricalChannelGeometry",
@@ -87,7 +84,6 @@ CASES = [
         {"diffusion_coefficient": 2e-3, "molar_volume": 12.0},
         {"product_inner_radius": 0.51, "solid_inner_radius": 0.9, **REACTIVITIES},
         {"reaction_rate": 2 * 2e-3 * 0.72 / 12 * 0.9 / 0.4},
-        twice=True,
     ),
     Case(
         "DiffusionLimitedReaction",
@@ -101,7 +97,6 @@ CASES = [
         {"reference_mass": 2.5, "mass_fractions": ["wa", "wb"], "densities": [600.0, 1000.0]},
         SHARES,
         {"composite_volume": 2.5e-3},
-        twice=True,
     ),
     Case(
         "EffectiveVolume",

@@ -37,9 +37,9 @@ def _for_every_type() -> list[Case]:
     cases = []
     for T, x in POINTS.items():
         cases += [
-            Case(f"Copy{T}", {"from": "a", "to": "b"}, {"a": x}, {"b": x}, twice=True),
-            Case(f"{T}InputParameter", {}, {"variable": x}, {"parameter": x}, twice=True),
-            Case(f"{T}ConstantParameter", {"value": VALUES[T]}, {}, {"model": x}, twice=True),
+            Case(f"Copy{T}", {"from": "a", "to": "b"}, {"a": x}, {"b": x}),
+            Case(f"{T}InputParameter", {}, {"variable": x}, {"parameter": x}),
+            Case(f"{T}ConstantParameter", {"value": VALUES[T]}, {}, {"model": x}),
             Case(
                 f"{T}ConstantParameter",
                 {"value": "someinput", "parameter": "p"},
@@ -47,7 +47,7 @@ def _for_every_type() -> list[Case]:
                 {"p": x},
                 tag="wired",
             ),
-            Case(f"{T}ParameterToVariable", {"from": VALUES[T]}, {}, {"to": x}, twice=True),
+            Case(f"{T}ParameterToVariable", {"from": VALUES[T]}, {}, {"to": x}),
         ]
     return cases
 
@@ -58,7 +58,6 @@ ALGEBRA = [
         {"from": ["u", "v", "w"], "to": "q", "weights": [2.0, -0.5, 1.5], "offset": 0.25},
         {"u": 0.3, "v": -0.9, "w": 0.4},
         {"q": 0.6 + 0.45 + 0.6 + 0.25},
-        twice=True,
     ),
     Case(
         "ScalarLinearCombination",
@@ -66,7 +65,6 @@ ALGEBRA = [
         {"u": 0.3, "v": -0.9, "c": 1.7, "b": 0.4},
         {"q": 0.6 - 0.9 * 1.7 + 0.4},
         tag="wired",
-        twice=True,
     ),
     Case(
         "ScalarLinearCombination",
@@ -81,14 +79,12 @@ ALGEBRA = [
         {"u": 0.3, "v": 1.0},
         {"q": 0.39},
         tag="weight is a term",
-        twice=True,
     ),
     Case(
         "SR2LinearCombination",
         {"from": ["u", "v"], "to": "q", "weights": [1.0, -2.0], "offset": 0.5},
         {"u": A6, "v": B6},
         {"q": [a - 2 * b + 0.5 for a, b in zip(A6, B6, strict=True)]},
-        twice=True,
     ),
     Case(
         "SR2LinearCombination",
@@ -101,7 +97,6 @@ ALGEBRA = [
         {"from": "u v w", "to": "q", "scaling": 1.3, "reciprocal": [False, True, False]},
         {"u": 0.5, "v": -0.8, "w": 1.2},
         {"q": 1.3 * 0.5 / -0.8 * 1.2},
-        twice=True,
     ),
     Case(
         "ScalarMultiplication",
@@ -109,7 +104,6 @@ ALGEBRA = [
         {"u": -1.5},
         {"q": 4.5},
         tag="square",
-        twice=True,
     ),
     Case(
         "ScalarMultiplication",
@@ -123,7 +117,6 @@ ALGEBRA = [
         {"from": "u v w", "to": "q", "exponent": 3.5, "weights": [1.2, 0.7, 1.4]},
         {"u": 0.33, "v": -0.96, "w": 0.98},
         {"q": (1.2 * 0.33**3.5 + 0.7 * 0.96**3.5 + 1.4 * 0.98**3.5) ** (1 / 3.5)},
-        twice=True,
     ),
     Case(
         "ScalarPNorm",
@@ -146,12 +139,11 @@ ALGEBRA = [
         {"from": "v", "to": "a b c"},
         {"v": [0.3, -0.8, 0.5]},
         {"a": 0.3, "b": -0.8, "c": 0.5},
-        twice=True,
     ),
 ]
 
 CONDITIONS = [
-    Case("MacaulaySplit", {"from": "x"}, {"x": 0.7}, {"to_positive": 0.7, "to_negative": 0.0}, twice=True),
+    Case("MacaulaySplit", {"from": "x"}, {"x": 0.7}, {"to_positive": 0.7, "to_negative": 0.0}),
     Case(
         "MacaulaySplit", {"from": "x"}, {"x": -0.7}, {"to_positive": 0.0, "to_negative": -0.7}, tag="negative"
     ),
@@ -163,7 +155,7 @@ CONDITIONS = [
         tag="zero",
         smooth=False,
     ),
-    Case("IrreversibleScalar", {"from": "x", "to": "y"}, {"x": 0.9, "y~1": 0.4}, {"y": 0.9}, twice=True),
+    Case("IrreversibleScalar", {"from": "x", "to": "y"}, {"x": 0.9, "y~1": 0.4}, {"y": 0.9}),
     Case("IrreversibleScalar", {"from": "x", "to": "y"}, {"x": 0.3, "y~1": 0.4}, {"y": 0.4}, tag="unloading"),
     Case(
         "IrreversibleScalar",
@@ -181,14 +173,12 @@ CONDITIONS = [
             "y": [B6[0], A6[1], A6[2], B6[3], B6[4], A6[5]],
             "z": [A6[0], B6[1], B6[2], A6[3], A6[4], B6[5]],
         },
-        twice=True,
     ),
     Case(
         "FBComplementarity",
         {},
         {"a": -0.3, "b": 0.4},
         {"complementarity": 0.3 + 0.4 - math.hypot(0.3, 0.4)},
-        twice=True,
     ),
     Case(
         "FBComplementarity",
@@ -204,7 +194,7 @@ CONDITIONS = [
         tag="zero",
         smooth=False,
     ),
-    Case("MinMapComplementarity", {}, {"a": -0.3, "b": 0.4}, {"complementarity": 0.3}, twice=True),
+    Case("MinMapComplementarity", {}, {"a": -0.3, "b": 0.4}, {"complementarity": 0.3}),
     Case(
         "MinMapComplementarity",
         {"a_inequality": "GE"},
@@ -228,7 +218,6 @@ TENSORS = [
         {"s": A6},
         {"i": 1.0},
         tag="I1",
-        twice=True,
     ),
     Case(
         "SR2Invariant",
@@ -236,7 +225,6 @@ TENSORS = [
         {"tensor": A6},
         {"invariant": math.sqrt(1.5) * NORM},
         tag="VONMISES",
-        twice=True,
     ),
     Case(
         "SR2Invariant",
@@ -244,7 +232,6 @@ TENSORS = [
         {"tensor": A6},
         {"invariant": math.sqrt(2 / 3) * NORM},
         tag="EFFECTIVE_STRAIN",
-        twice=True,
     ),
     Case(
         "SR2Invariant",
@@ -260,34 +247,29 @@ TENSORS = [
         {"tensor": SR2(torch.tensor([A6, B6], dtype=torch.float64), 1)},
         tag="sub-batch",
     ),
-    Case("R2Determinant", {"input": "F"}, {"F": F9}, twice=True),
-    Case("R2Determinant", {"input": "F"}, {"F": SINGULAR}, {"determinant": 0.0}, tag="singular", twice=True),
-    Case(
-        "R2Determinant", {"input": "F"}, {"F": [[0.0] * 3] * 3}, {"determinant": 0.0}, tag="zero", twice=True
-    ),
-    Case("SR2Determinant", {"input": "S"}, {"S": A6}, twice=True),
+    Case("R2Determinant", {"input": "F"}, {"F": F9}),
+    Case("R2Determinant", {"input": "F"}, {"F": SINGULAR}, {"determinant": 0.0}, tag="singular"),
+    Case("R2Determinant", {"input": "F"}, {"F": [[0.0] * 3] * 3}, {"determinant": 0.0}, tag="zero"),
+    Case("SR2Determinant", {"input": "S"}, {"S": A6}),
     Case(
         "SR2Determinant",
         {"input": "S"},
         {"S": [1.0, 0.0, 0.0, 0.0, 0.0, 0.0]},
         {"determinant": 0.0},
         tag="singular",
-        twice=True,
     ),
-    Case("R2Multiplication", {"to": "C"}, {"A": F9, "B": G9}, twice=True),
+    Case("R2Multiplication", {"to": "C"}, {"A": F9, "B": G9}),
     Case(
         "R2Multiplication",
         {"invert_A": True, "transpose_B": True},
         {"A": F9, "B": G9},
         tag="inv(A) B^T",
-        twice=True,
     ),
     Case(
         "R2Multiplication",
         {"transpose_A": True, "invert_B": True, "transpose_B": True},
         {"A": F9, "B": G9},
         tag="A^T inv(B)^T",
-        twice=True,
     ),
     Case(
         "R2Multiplication",
@@ -301,31 +283,28 @@ TENSORS = [
         {},
         {"input": F9},
         {"output": [1.1, 0.9, 1.2, 0.4 / math.sqrt(2), -0.15 / math.sqrt(2), 0.5 / math.sqrt(2)]},
-        twice=True,
     ),
-    Case("R2ToWR2", {}, {"input": F9}, {"output": [0.05, -0.025, 0.05]}, twice=True),
+    Case("R2ToWR2", {}, {"input": F9}, {"output": [0.05, -0.025, 0.05]}),
     Case(
         "SR2ToR2",
         {},
         {"input": [1.0, 2.0, 3.0, 4.0 * math.sqrt(2), 5.0 * math.sqrt(2), 6.0 * math.sqrt(2)]},
         {"output": [[1.0, 6.0, 5.0], [6.0, 2.0, 4.0], [5.0, 4.0, 3.0]]},
-        twice=True,
     ),
-    Case("ScalarToDiagonalSR2", {}, {"input": 0.7}, {"output": [0.7, 0.7, 0.7, 0, 0, 0]}, twice=True),
+    Case("ScalarToDiagonalSR2", {}, {"input": 0.7}, {"output": [0.7, 0.7, 0.7, 0, 0, 0]}),
     Case(
         "ScalarToDiagonalSR2",
         {},
         {"input": Scalar(torch.tensor([0.7, 0.4], dtype=torch.float64), 1)},
         tag="sub-batch",
     ),
-    Case("RotationMatrix", {"from": "r", "to": "R"}, {"r": [0.1, -0.2, 0.15]}, twice=True),
+    Case("RotationMatrix", {"from": "r", "to": "R"}, {"r": [0.1, -0.2, 0.15]}),
     Case(
         "RotationMatrix",
         {"from": "r", "to": "R"},
         {"r": [0.0, 0.0, math.tan(math.pi / 8)]},
         {"R": [[0.0, -1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]},
         tag="quarter turn",
-        twice=True,
     ),
 ]
 
@@ -339,7 +318,6 @@ REDUCTIONS = [
         {"x": BATCH},
         {"y": [sum(column) / 3 for column in zip(*ROWS.data.tolist(), strict=True)]},
         pointwise=False,
-        twice=True,
     ),
     Case(
         "SR2DynamicSum",
@@ -347,28 +325,24 @@ REDUCTIONS = [
         {"x": BATCH},
         {"y": [sum(column) for column in zip(*ROWS.data.tolist(), strict=True)]},
         pointwise=False,
-        twice=True,
     ),
     Case(
         "SR2IntermediateMean",
         {"from": "x", "to": "y", "reduces": "grain"},
         {"x": ROWS},
         {"y": ROWS.data.mean(0)},
-        twice=True,
     ),
     Case(
         "SR2IntermediateSum",
         {"from": "x", "to": "y", "reduces": "grain"},
         {"x": ROWS},
         {"y": ROWS.data.sum(0)},
-        twice=True,
     ),
     Case(
         "SR2IntermediateDiff",
         {"from": "x", "to": "y", "dim": 0, "reduces": "cell"},
         {"x": ROWS},
         {"y": SR2(ROWS.data[1:] - ROWS.data[:-1], 1)},
-        twice=True,
     ),
     Case(
         "SR2IntermediateDiff",
@@ -376,7 +350,6 @@ REDUCTIONS = [
         {"x": ROWS},
         {"y": SR2(ROWS.data[2:] - 2 * ROWS.data[1:-1] + ROWS.data[:-2], 1)},
         tag="second",
-        twice=True,
     ),
 ]
 
@@ -409,7 +382,6 @@ INTERPOLATION = [
         {"argument": "x", **TABLES},
         {"x": 3.0},
         {"model": -0.6 + 0.4 / 1.5},
-        twice=True,
         spread=0.5,
     ),
     Case(
@@ -418,7 +390,6 @@ INTERPOLATION = [
         {"x": 0.5},
         {"model": 1.5},
         tag="before",
-        twice=True,
     ),
     Case(
         "ScalarLinearInterpolation",
@@ -426,7 +397,6 @@ INTERPOLATION = [
         {"x": 6.0},
         {"model": 0.9},
         tag="beyond",
-        twice=True,
     ),
     Case(
         "ScalarLinearInterpolation",
@@ -442,7 +412,6 @@ INTERPOLATION = [
         {"x": 0.5},
         {"model": 1.25},
         tag="two nodes",
-        twice=True,
     ),
     Case(
         "ScalarLinearInterpolation",
@@ -467,7 +436,6 @@ INTERPOLATION = [
             "ordinate": Scalar(table(3, 4)),
         },
         {"p": 1.7, "q": 0.5},
-        twice=True,
     ),
     Case(
         "VecBilinearInterpolation",
@@ -479,7 +447,6 @@ INTERPOLATION = [
             "ordinate": Vec(table(3, 4, 3)),
         },
         {"p": 1.7, "q": 0.5},
-        twice=True,
     ),
     Case(
         "SR2BilinearInterpolation",
@@ -491,7 +458,6 @@ INTERPOLATION = [
             "ordinate": SR2(table(3, 4, 6)),
         },
         {"p": -0.7, "q": 3.5},
-        twice=True,
     ),
     *(
         Case(
@@ -506,7 +472,6 @@ INTERPOLATION = [
             {"p": p, "q": q},
             {"model": _bilinear(p, q, *T.BASE_SHAPE).tolist()},
             tag=f"bilinear, {p:g}, {q:g}",
-            twice=True,
         )
         for T in (Scalar, Vec, SR2)
         for p, q in ((1.7, 0.5), (-0.7, 9.5))
@@ -531,7 +496,6 @@ STEPS = [
         {"argument": "x", "lower_bound": 0.2, "upper_bound": 1.7},
         {"x": 0.5},
         {"value": 0.04 * (3 - 0.4)},
-        twice=True,
     ),
     Case(
         "HermiteSmoothStep",
@@ -539,7 +503,6 @@ STEPS = [
         {"x": 0.5},
         {"value": 1 - 0.04 * (3 - 0.4)},
         tag="complement",
-        twice=True,
     ),
     Case(
         "HermiteSmoothStep",
@@ -547,14 +510,12 @@ STEPS = [
         {"x": 3.0},
         {"value": 1.0},
         tag="beyond",
-        twice=True,
     ),
     Case(
         "SymmetricHermiteInterpolation",
         {"argument": "x", "lower_bound": 0.2, "upper_bound": 1.7},
         {"x": 0.5},
         {"model": 0.04 * (24 - 6.4) / 1.5},
-        twice=True,
     ),
     Case(
         "SymmetricHermiteInterpolation",
@@ -562,7 +523,6 @@ STEPS = [
         {"x": 1.4},
         {"model": 0.04 * (24 - 6.4) / 1.5},
         tag="right half",
-        twice=True,
     ),
     Case(
         "ArrheniusParameter",
@@ -574,7 +534,6 @@ STEPS = [
         },
         {"T": 600.0},
         {"model": 200.0 * math.exp(-5000.0 / (8.314 * 600.0))},
-        twice=True,
     ),
 ]
 
@@ -601,14 +560,12 @@ def _time_integration() -> list[Case]:
                 {"variable": "s"},
                 {**history, "s_rate": rate},
                 {"s_residual": _each(lambda s, s_n, v: s - s_n - STEP * v, x, old, rate)},
-                twice=True,
             ),
             Case(
                 f"{T}VariableRate",
                 {"variable": "s"},
                 history,
                 {"s_rate": _each(lambda s, s_n: (s - s_n) / STEP, x, old)},
-                twice=True,
             ),
         ]
         if T != "Vec":
@@ -618,7 +575,6 @@ def _time_integration() -> list[Case]:
                     {"variable": "s"},
                     {"s~1": old, **TIMES, "s_rate": rate},
                     {"s": _each(lambda s_n, v: s_n + STEP * v, old, rate)},
-                    twice=True,
                 )
             )
     return cases
@@ -651,7 +607,6 @@ TIME = [
         "WR2ExplicitExponentialTimeIntegration",
         {"variable": "q"},
         {"q~1": [0.1, -0.2, 0.15], **TIMES, "q_rate": SPIN},
-        twice=True,
     ),
     Case(
         "WR2ExplicitExponentialTimeIntegration",
@@ -659,7 +614,6 @@ TIME = [
         {"q~1": [0.0, 0.0, math.tan(0.1)], "t": 2.0, "t~1": 1.0, "q_rate": [0.0, 0.0, 0.8]},
         {"q": [0.0, 0.0, math.tan(0.3)]},
         tag="one axis",
-        twice=True,
     ),
     Case(
         "WR2ExplicitExponentialTimeIntegration",
@@ -667,7 +621,6 @@ TIME = [
         {"q~1": [0.1, -0.2, 0.15], "t": 1.0, "t~1": 1.0, "q_rate": SPIN},
         {"q": [0.1, -0.2, 0.15]},
         tag="no time",
-        twice=True,
     ),
     Case(
         "WR2ImplicitExponentialTimeIntegration",
@@ -681,13 +634,11 @@ TIME = [
         },
         {"q_residual": [0.0, 0.0, 0.0]},
         tag="one axis",
-        twice=True,
     ),
     Case(
         "WR2ImplicitExponentialTimeIntegration",
         {"variable": "q"},
         {"q": [0.12, -0.25, 0.17], "q~1": [0.1, -0.2, 0.15], **TIMES, "q_rate": SPIN},
-        twice=True,
     ),
 ]
 
@@ -703,7 +654,6 @@ PREDICTORS = [
         UNKNOWNS,
         ONE_BACK,
         {k[0]: v for k, v in ONE_BACK.items()},
-        twice=True,
     ),
     Case(
         "ConstantExtrapolationPredictor",
@@ -711,7 +661,6 @@ PREDICTORS = [
         {"b~1": 0.7, "t": 3.0, "t~1": 2.0, "t~2": 1.5, "guess": 0.1},
         {"b": 0.7},
         tag="with history",
-        twice=True,
     ),
     Case(
         "ConstantExtrapolationPredictor",
@@ -725,7 +674,6 @@ PREDICTORS = [
         "LinearExtrapolationPredictor",
         UNKNOWNS,
         {**ONE_BACK, "t": 3.0, "t~1": 2.0, "t~2": 1.5, **TWO_BACK},
-        twice=True,
     ),
     Case(
         "LinearExtrapolationPredictor",
@@ -747,7 +695,6 @@ PREDICTORS = [
         {"model": PATH, "rate": "gdot", "driving_force": "f", "coupling": "A"},
         {"dt": 0.77, "x": 0.72},
         {"A": 1.7 * 0.77 * 0.72**2, "trial_driving_force": 0.0},
-        twice=True,
     ),
     Case(
         "CoordinateDescentPredictor",

@@ -21,7 +21,6 @@ CASES = [
             "control_strain_weight": SR2.fill(0.5, 1.0, 1.0, 0.7, 1.0, -2.0),
             "control_target": [1.1, -0.1, 0.08, 5.0, -0.9, 4.0],
         },
-        twice=True,
     ),
     Case(
         "SR2ComponentControl",
@@ -92,7 +91,6 @@ CASES = [
             "b": [[1.0, 0.3, 0.2], [1.0, 0.6, 0.1], [1.0, 1.0, 1.0]],
             "c": [[1.05, 0.1, -5.0], [0.2, 10.0, 3.0], [0.3, 0.01, 1.5]],
         },
-        twice=True,
     ),
     Case(
         "SR2ControlPredictor",

@@ -49,7 +49,7 @@ def mandel(a: list[list[float]]) -> list[float]:
 
 
 SYSTEMS = [
-    Case("ResolvedShear", FCC, {"stress": STRESS, "orientation_matrix": Q}, twice=True),
+    Case("ResolvedShear", FCC, {"stress": STRESS, "orientation_matrix": Q}),
     Case("ResolvedShear", BCC, {"stress": STRESS, "orientation_matrix": Q}, tag="24 systems"),
     Case(
         "ResolvedShear",
@@ -70,7 +70,6 @@ SYSTEMS = [
             {"resolved_shears": tau, "slip_strengths": 40.0},
             {"slip_rates": math.copysign(0.08 * abs(tau / 40) ** n, tau)},
             f"{n}-{tau}",
-            twice=True,
             step=1e-3,
         )
         for n, tau in ((9.0, 33.0), (4.3, -47.0), (1.0, 20.0), (0.5, 20.0))
@@ -136,7 +135,6 @@ HARDENING = [
         {"initial_slope": 420.0, "saturated_hardening": 65.0},
         {"slip_hardening": 13.0, "sum_slip_rates": 0.4},
         {"slip_hardening_rate": 420 * 0.8 * 0.4},
-        twice=True,
     ),
     Case(
         "LinearSingleSlipHardeningRule",
@@ -198,7 +196,6 @@ KINEMATICS = [
             "vorticity": SPIN,
             "plastic_deformation_rate": STRESS,
         },
-        twice=True,
     ),
     Case(
         "ElasticStrainRate",
@@ -221,7 +218,6 @@ KINEMATICS = [
             "plastic_deformation_rate": RATE,
             "plastic_vorticity": R,
         },
-        twice=True,
     ),
     Case(
         "OrientationRate",
@@ -234,7 +230,6 @@ KINEMATICS = [
         },
         {"orientation_rate": [SPIN[0] - R[0], SPIN[1] - R[1], SPIN[2] - R[2] + 0.01 * 0.4]},
         "shear",
-        twice=True,
     ),
     Case(
         "OrientationRate",

@@ -27,7 +27,6 @@ FLUXES = [
         MESH | {"cell_values": "q"},
         {"q": CELLS},
         {"edge_values": over(0.7 + 0.4 * 0.6, 1.3 - 1.7 * 3 / 7, -0.4 + 1.3 * 4 / 11)},
-        twice=True,
     ),
     Case("LinearlyInterpolateToCellEdges", MESH | {"cell_values": CELLS}, tag="held"),
     Case(
@@ -46,7 +45,6 @@ FLUXES = [
         {"dx": over(0.125, 0.175, 0.275), "prefactor": over(0.5, 2.0, 1.5)},
         {"u": CELLS},
         {"grad_u": over(-0.5 * 0.6 / 0.125, 2 * 1.7 / 0.175, -1.5 * 1.3 / 0.275)},
-        twice=True,
     ),
     Case(
         "FiniteVolumeGradient", {"dx": 0.2}, {"u": CELLS}, {"grad_u": over(-3.0, 8.5, -6.5)}, tag="even mesh"
@@ -81,7 +79,6 @@ BOUNDARIES = [
         {"bc_value": 0.15},
         {"input": CELLS},
         {"input_with_bc_left": over(0.15, 0.7, 1.3, -0.4, 0.9)},
-        twice=True,
     ),
     Case(
         "FiniteVolumeAppendBoundaryCondition",
@@ -113,7 +110,6 @@ SOURCES = [
                 )
             )
         },
-        twice=True,
     ),
     Case(
         "SmearedDeltaSource",
@@ -140,7 +136,6 @@ SOURCES = [
         {"shift": "s", "transformed_coordinate": "xi"},
         {"coordinate": CENTERS, "s": 0.35},
         tag="cells",
-        twice=True,
     ),
 ]
 

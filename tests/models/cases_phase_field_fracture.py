@@ -51,7 +51,6 @@ ENERGIES = [
             "active_strain_energy_density": sum(by_volume(STRAIN, True)),
             "inactive_strain_energy_density": 0.0,
         },
-        twice=True,
     ),
     *(
         Case(
@@ -63,7 +62,6 @@ ENERGIES = [
                 "inactive_strain_energy_density": by_volume(strain, False)[0],
             },
             tag,
-            twice=True,
         )
         for tag, strain in (("opens", STRAIN), ("closes", [-e for e in STRAIN]))
     ),
@@ -82,7 +80,6 @@ ENERGIES = [
             {"strain": turned(*principal)},
             spectral(principal),
             tag,
-            twice=True,
         )
         for tag, principal in (PRINCIPAL | {"twins": (0.03, -0.02, -0.02)}).items()
     ),
@@ -124,16 +121,15 @@ ENERGIES = [
 
 CASES = [
     *ENERGIES,
-    Case("CrackGeometricFunctionAT1", {}, {"phase": 0.3}, {"crack": 0.3}, twice=True),
+    Case("CrackGeometricFunctionAT1", {}, {"phase": 0.3}, {"crack": 0.3}),
     Case("CrackGeometricFunctionAT1", {"phase": "d", "crack": "alpha"}, {"d": SITES}, tag="sites"),
-    Case("CrackGeometricFunctionAT2", {}, {"phase": 0.3}, {"crack": 0.09}, twice=True),
+    Case("CrackGeometricFunctionAT2", {}, {"phase": 0.3}, {"crack": 0.09}),
     Case("CrackGeometricFunctionAT2", {"phase": "d", "crack": "alpha"}, {"d": SITES}, tag="sites"),
     Case(
         "PowerDegradationFunction",
         {"power": 2.0, "eta": 0.1},
         {"phase": 0.3},
         {"degradation": 0.9 * 0.49 + 0.1},
-        twice=True,
     ),
     Case(
         "PowerDegradationFunction",
@@ -155,7 +151,6 @@ CASES = [
         SHAPE | {"eta": 0.1},
         {"phase": 0.2},
         {"degradation": 0.9 * 0.64 / (0.64 + 0.8 * (1 - 0.1 - 0.005)) + 0.1},
-        twice=True,
     ),
     Case(
         "RationalDegradationFunction",

@@ -29,21 +29,18 @@ PERMEABILITY = [
         REFERENCE | {"exponent": 3.0},
         {"porosity": 0.3},
         {"permeability": 2 * 1.5**3},
-        twice=True,
     ),
     Case(
         "ExponentialLawPermeability",
         REFERENCE | {"scale": 5.0},
         {"porosity": 0.3},
         {"permeability": 2 * math.exp(-0.5)},
-        twice=True,
     ),
     Case(
         "KozenyCarmanPermeability",
         REFERENCE | {"n": 3.0, "m": 2.0},
         {"porosity": 0.6},
         {"permeability": 2 * 1.5**3 / 0.25**2},
-        twice=True,
     ),
     *(
         Case(
@@ -67,7 +64,6 @@ CASES = [
         {"residual_saturation": 0.1, "max_fraction": 0.4},
         {"fluid_fraction": 0.22},
         {"effective_saturation": 0.5},
-        twice=True,
     ),
     Case(
         "EffectiveSaturation",
@@ -81,7 +77,6 @@ CASES = [
         BROOKS_COREY,
         {"effective_saturation": 0.64},
         {"capillary_pressure": 10.0},
-        twice=True,
     ),
     *(
         Case(
@@ -90,7 +85,6 @@ CASES = [
             {"effective_saturation": s},
             {"capillary_pressure": pc},
             tag,
-            twice=s != 0.25,
             smooth=s != 0.25,  # the second derivative jumps at the transition
         )
         for tag, s, pc in (
@@ -106,7 +100,6 @@ CASES = [
         VAN_GENUCHTEN,
         {"effective_saturation": 0.6},
         {"capillary_pressure": 16.0},
-        twice=True,
     ),
     Case(
         "VanGenuchtenCapillaryPressure",
@@ -122,7 +115,6 @@ CASES = [
             {"effective_saturation": s},
             {"capillary_pressure": pc},
             tag,
-            twice=s != 0.25,
             smooth=s != 0.25,  # the second derivative jumps at the transition
         )
         for tag, s, pc in (
@@ -146,7 +138,6 @@ CASES = [
         {"coefficient": 0.6},
         {"deformation_gradient": F, "pk1_stress": P},
         {"advective_stress": -0.2 * WORK},
-        twice=True,
     ),
     Case(
         "AdvectiveStress",
@@ -154,7 +145,6 @@ CASES = [
         {"Js": 1.331, "Jt": 0.729, "deformation_gradient": F, "pk1_stress": P},
         {"ps": -0.2 * 1.1**-5 * 0.9**-2 * WORK},
         tag="swelling and hot",
-        twice=True,
     ),
     *(
         Case(

@@ -27,7 +27,6 @@ SOLUTE = [
         {"radius": RADII},
         {"number_density": NUMBERS},
         {"volume_fraction": SPHERES},
-        twice=True,
     ),
     Case(
         "PrecipitateVolumeFraction",
@@ -58,7 +57,6 @@ SOLUTE = [
         },
         {"f1": 0.12, "f2": 0.08},
         {"current_concentration": (0.2 - 0.12 * 0.55) / 0.8},
-        twice=True,
     ),
     Case(
         "CurrentConcentration",
@@ -83,7 +81,6 @@ DRIVING_FORCES = [
         },
         {"d1": 0.4, "d2": -0.3},
         {"chemical_gibbs_free_energy": 0.4 * 0.8 + 0.3 * 0.4},
-        twice=True,
     ),
     Case(
         "ChemicalGibbsFreeEnergyDifference",
@@ -105,7 +102,6 @@ DRIVING_FORCES = [
         },
         {"temperature": 700.0, "a": 0.15, "b": 0.24},
         {"driving_force": 8.314 * 700 * math.log(1.5 * 1.2)},
-        twice=True,
     ),
     Case(
         "IdealSolutionVolumetricDrivingForce",
@@ -128,7 +124,6 @@ DRIVING_FORCES = [
         },
         {"a": 0.1, "b": 0.3},
         {"projected_diffusivity_sum": 0.16 / 0.2 + 0.04 / 0.15},
-        twice=True,
     ),
     Case(
         "ProjectedDiffusivitySum",
@@ -149,7 +144,6 @@ NUCLEATION = [
         {"surface_energy": 0.3, "total_gibbs_free_energy_difference": "dg", "molar_volume": 0.5},
         {"dg": 0.6},
         {"critical_radius": 0.5, "nucleation_barrier": 16 * math.pi / 3 * 0.027 * 0.25 / 0.36},
-        twice=True,
     ),
     Case(
         "NucleationBarrierAndCriticalRadius",
@@ -168,7 +162,6 @@ NUCLEATION = [
         {"surface_energy": 0.18, "molar_volume": 0.5, "avogadro_number": 1.7, "boltzmann_constant": 0.02},
         {"critical_radius": 0.4, "temperature": 1.0},
         {"zeldovich_factor": 0.5 / (2 * math.pi * 1.7 * 0.16) * 3},
-        twice=True,
     ),
     Case(
         "ZeldovichFactor",
@@ -181,7 +174,6 @@ NUCLEATION = [
         {"molar_volume": 0.25, "avogadro_number": 2.0},
         {"critical_radius": 0.4, "projected_diffusivity_sum": 0.5},
         {"kinetic_factor": 4 * math.pi * 16 * 0.16 / 0.5},
-        twice=True,
     ),
     Case(
         "KineticFactor",
@@ -194,7 +186,6 @@ NUCLEATION = [
         {"nucleation_site_density": 0.5, "boltzmann_constant": 0.02},
         {"zeldovich_factor": 0.1, "kinetic_factor": 4.0, "nucleation_barrier": 0.6, "temperature": 15.0},
         {"nucleation_flux_magnitude": 0.2 * math.exp(-2)},
-        twice=True,
     ),
 ]
 
@@ -204,7 +195,6 @@ GROWTH = [
         {"radius": RADII, "gibbs_free_energy_difference": 3.0, "gas_constant": 8.0},
         {"projected_diffusivity_sum": 0.5, "temperature": 300.0},
         {"growth_rate": over(*(0.0025 / r for r in (0.2, 0.3, 0.5, 0.9)))},
-        twice=True,
     ),
     Case(
         "SFFKPrecipitationGrowthRate",
@@ -223,7 +213,6 @@ GROWTH = [
         },
         {"current_concentration": 0.1},
         {"growth_rate": over(*(0.5 / r for r in (0.2, 0.3, 0.5, 0.9)))},
-        twice=True,
     ),
     Case(
         "RateLimitedPrecipitateGrowthRate",

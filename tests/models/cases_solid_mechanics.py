@@ -118,7 +118,6 @@ ELASTICITY = [
         "GeneralElasticity",
         {"elastic_stiffness_tensor": STIFFNESS},
         {"strain": STRAIN, "orientation": [0.21, -0.13, 0.34]},
-        twice=True,
     ),
     Case(
         "GeneralElasticity",
@@ -131,7 +130,6 @@ ELASTICITY = [
         "GreenLagrangeStrain",
         {},
         {"deformation_gradient": [[1.1, 0.04, -0.03], [0.02, 0.95, 0.06], [-0.05, 0.01, 1.03]]},
-        twice=True,
     ),
     Case(
         "GreenLagrangeStrain",
@@ -139,7 +137,6 @@ ELASTICITY = [
         {"deformation_gradient": [[0.0, -0.9, 0.0], [1.2, 0.3, 0.0], [0.0, 0.0, 1.0]]},
         {"strain": [0.22, (0.81 + 0.09 - 1) / 2, 0.0, 0.0, 0.0, math.sqrt(0.5) * 1.2 * 0.3]},
         "turned",
-        twice=True,
     ),
     Case(
         "LinearIsotropicElasticJ2TrialStressUpdate",
@@ -178,13 +175,12 @@ ANNEALING = [
 ]
 
 YIELD = [
-    Case("IsotropicMandelStress", {}, {"cauchy_stress": STRESS}, {"mandel_stress": STRESS}, twice=True),
+    Case("IsotropicMandelStress", {}, {"cauchy_stress": STRESS}, {"mandel_stress": STRESS}),
     Case(
         "YieldFunction",
         {"yield_stress": 60.0},
         {"effective_stress": 150.0},
         {"yield_function": math.sqrt(2 / 3) * 90.0},
-        twice=True,
     ),
     Case(
         "YieldFunction",
@@ -205,7 +201,6 @@ YIELD = [
         },
         {"seq": 65.0, "poro_invariant": 40.0, "f": 0.12},
         {"yield_function": (65 / 80) ** 2 + 3 * 0.12 * math.cosh(0.9 * 40 / 160) - (1 + 2.25 * 0.12**2)},
-        twice=True,
     ),
     Case(
         "GTNYieldFunction",
@@ -213,26 +208,23 @@ YIELD = [
         {"flow_invariant": 0.0, "poro_invariant": 0.0, "void_fraction": 0.1, "k": 12.0},
         {"yield_function": 0.3 - (1 + 2.25 * 0.01)},
         "zero-stress",
-        twice=True,
     ),
     Case(
         "OlevskySinteringStress",
         {"surface_tension": 0.9, "particle_radius": 0.4},
         {"void_fraction": 0.13},
         {"sintering_stress": 3 * 0.9 * 0.13**2 / 0.4},
-        twice=True,
     ),
     Case(
         "GursonCavitation",
         {},
         {"plastic_strain_rate": STRAIN, "void_fraction": 0.15},
         {"void_fraction_rate": 0.85 * 0.009},
-        twice=True,
     ),
 ]
 
 FLOW = [
-    Case("AssociativeJ2FlowDirection", {}, {"mandel_stress": STRESS}, twice=True),
+    Case("AssociativeJ2FlowDirection", {}, {"mandel_stress": STRESS}),
     Case(
         "AssociativeJ2FlowDirection",
         {},
@@ -246,21 +238,18 @@ FLOW = [
         {},
         {"flow_rate": 0.3, "flow_direction": DIRECTION},
         {"plastic_strain_rate": [0.3 * n for n in DIRECTION]},
-        twice=True,
     ),
     Case(
         "AssociativeIsotropicPlasticHardening",
         {},
         {"flow_rate": 0.3, "isotropic_hardening_direction": -0.8},
         {"equivalent_plastic_strain_rate": 0.24},
-        twice=True,
     ),
     Case(
         "AssociativeKinematicPlasticHardening",
         {},
         {"flow_rate": 0.3, "kinematic_hardening_direction": DIRECTION},
         {"kinematic_plastic_strain_rate": [-0.3 * n for n in DIRECTION]},
-        twice=True,
     ),
     *(
         Case(
@@ -269,7 +258,6 @@ FLOW = [
             {"yield_function": f},
             {"flow_rate": (max(f, 0.0) / 80.0) ** n},
             f"{tag}-{n:g}",
-            twice=f > 0,
             smooth=f != 0,
         )
         for f, tag in ((25.0, "flowing"), (0.0, "at-yield"), (-30.0, "elastic"))
@@ -283,14 +271,12 @@ HARDENING = [
         {"hardening_modulus": 900.0},
         {"equivalent_plastic_strain": 0.03},
         {"isotropic_hardening": 27.0},
-        twice=True,
     ),
     Case(
         "VoceIsotropicHardening",
         {"saturated_hardening": 70.0, "saturation_rate": 9.0},
         {"equivalent_plastic_strain": 0.08},
         {"isotropic_hardening": 70 * (1 - math.exp(-0.72))},
-        twice=True,
     ),
     *(
         Case(
@@ -299,7 +285,6 @@ HARDENING = [
             {"flow_rate": 0.2, "k": 11.0},
             {"k_rate": math.copysign(900.0, R) * (1 - 11 / R) * 0.2},
             "hardening" if R > 0 else "softening",
-            twice=True,
         )
         for R in (70.0, -40.0)
     ),
@@ -310,7 +295,6 @@ HARDENING = [
             {"isotropic_hardening": k},
             {"isotropic_hardening_rate": -math.copysign((abs(k) / 60) ** n, k)},
             f"{k:g}-{n:g}",
-            twice=k != 0,
             smooth=k != 0,
         )
         for k in (17.0, -17.0, 0.0)
@@ -321,20 +305,17 @@ HARDENING = [
         {"hardening_modulus": 400.0},
         {"kinematic_plastic_strain": STRAIN},
         {"back_stress": [400 * e for e in STRAIN]},
-        twice=True,
     ),
     Case(
         "FredrickArmstrongPlasticHardening",
         {"C": 7000.0, "g": 70.0, "back_stress": "X", "back_stress_rate": "Xdot"},
         {"flow_rate": 0.02, "flow_direction": DIRECTION, "X": BACK_STRESS},
         {"Xdot": [0.02 * (2 / 3 * 7000 * n - 70 * x) for n, x in zip(DIRECTION, BACK_STRESS, strict=True)]},
-        twice=True,
     ),
     Case(
         "ChabochePlasticHardening",
         {"C": 7000.0, "g": 70.0, "A": 1e-2, "a": 2.3},
         {"flow_rate": 0.02, "flow_direction": DIRECTION, "back_stress": BACK_STRESS},
-        twice=True,
     ),
     Case(
         "ChabochePlasticHardening",
@@ -348,7 +329,6 @@ HARDENING = [
         "PowerLawKinematicHardeningStaticRecovery",
         {"tau": 60.0, "n": 3.2},
         {"back_stress": BACK_STRESS},
-        twice=True,
     ),
     Case(
         "PowerLawKinematicHardeningStaticRecovery",
@@ -366,41 +346,35 @@ RATE = [
         {"shear_modulus": 62e3, "eps0": 1e10, **KOCKS_MECKING},
         {"temperature": 580.0, "strain_rate": 2e-3},
         {"activation_energy": 1.38064e-20 * 580 / (62e3 * 2.474e-7**3) * math.log(1e10 / 2e-3)},
-        twice=True,
     ),
     Case(
         "KocksMeckingRateSensitivity",
         {"A": -8.5, "shear_modulus": 62e3, **KOCKS_MECKING},
         {"temperature": 580.0},
         {"rate_sensitivity": 62e3 * 2.474e-7**3 / (1.38064e-20 * 580 * 8.5)},
-        twice=True,
     ),
     Case(
         "KocksMeckingFlowViscosity",
         {"A": -8.5, "B": -0.8, "shear_modulus": 62e3, "eps0": 1e10, **KOCKS_MECKING},
         {"temperature": 580.0},
         {"model": 62e3 * math.exp(-0.8) * 1e10 ** (-8.5 * 1.38064e-20 * 580 / (62e3 * 2.474e-7**3))},
-        twice=True,
     ),
     Case(
         "KocksMeckingIntercept",
         {"A": -8.5, "B": -0.8, "C": -5.3},
         {},
         {"intercept": 4.5 / 8.5},
-        twice=True,
     ),
     Case(
         "KocksMeckingYieldStress",
         {"C": -5.3, "shear_modulus": 62e3},
         {},
         {"yield_stress": 62e3 * math.exp(-5.3)},
-        twice=True,
     ),
     Case(
         "KocksMeckingFlowSwitch",
         {"g0": 0.5, "sharpness": 6.0},
         {"activation_energy": 0.6, "rate_independent_flow_rate": 1.5, "rate_dependent_flow_rate": 0.4},
-        twice=True,
     ),
     Case(
         "KocksMeckingFlowSwitch",
@@ -408,7 +382,6 @@ RATE = [
         {"activation_energy": 0.5, "rate_independent_flow_rate": 1.5, "rate_dependent_flow_rate": 0.4},
         {"flow_rate": 0.95},
         "middle",
-        twice=True,
     ),
 ]
 
@@ -437,7 +410,6 @@ NORMALITY = [
         GRADIENT,
         {"mandel_stress": STRESS, "X": ZERO, "k": 12.0},
         {"N": NORMAL, "Nk": -math.sqrt(2 / 3), "NX": [-n for n in NORMAL]},
-        twice=True,
         wire=False,
     ),
     Case(
@@ -476,7 +448,6 @@ NORMALITY = [
             "dp": 3 * 0.12 * 0.9 / 160 * math.sinh(0.225),
         },
         "leaf",
-        twice=True,
         wire=False,
     ),
 ]

@@ -49,7 +49,6 @@ MIXED_MODE = [
         {},
         {"normal_separation": 0.008, "tangential_separation": 0.02},
         {"mode_mixity": 2.5},
-        twice=True,
     ),
     Case(
         "ModeMixity",
@@ -194,7 +193,6 @@ TRACTIONS = [
         {"normal_stiffness": 1200.0, "tangential_stiffness": 700.0},
         {"normal_separation": 0.008} | JUMPS,
         {"traction": [9.6, 4.2, -2.8]},
-        twice=True,
     ),
     *(
         Case(
@@ -213,7 +211,6 @@ TRACTIONS = [
             {"normal_separation": normal, "damage~1": old} | JUMPS,
             exponential(normal, 0.0, old),
             tag,
-            twice=True,
             step=1e-2 * (normal or 0.01),  # the size of a separation of zero is 1
         )
         for normal, old, tag in ((0.015, 0.2, "loading"), (0.015, 0.7, "unloading"), (0.0, 0.0, "sliding"))

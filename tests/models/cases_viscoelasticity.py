@@ -44,7 +44,6 @@ CASES = [
         {"viscosity": 250.0},
         {"stress": STRESS},
         {"viscous_strain_rate": [s / 250 for s in STRESS]},
-        twice=True,
     ),
     Case(
         "LinearDashpot",
@@ -58,7 +57,6 @@ CASES = [
         {"modulus": 1300.0, "viscosity": 25.0},
         {"strain": STRAIN, "strain_rate": RATE},
         {"stress": total((1300.0, STRAIN), (25.0, RATE))},
-        twice=True,
     ),
     Case(
         "KelvinVoigtElement",
@@ -75,7 +73,6 @@ CASES = [
             "stress": total((1300.0, STRAIN), (1.0, ELASTIC)),
             "viscous_strain_rate": [s / 260 for s in ELASTIC],
         },
-        twice=True,
     ),
     Case(
         "ZenerElement",
@@ -92,7 +89,6 @@ CASES = [
             "viscous_strain_1_rate": [s / 260 for s in ELASTIC],
             "viscous_strain_2_rate": [s / 3100 for s in SECOND],
         },
-        twice=True,
     ),
     Case(
         "WiechertElement",
@@ -109,7 +105,6 @@ CASES = [
             "maxwell_viscous_strain_rate": [s / 2600 for s in SERIAL],
             "kelvin_voigt_strain_rate": total((1 / 310, SERIAL), (-1300 / 310, SLOW)),
         },
-        twice=True,
     ),
     Case(
         "BurgersElement",

@@ -136,7 +136,7 @@ def test_gradcheck_in_inputs_and_parameters(case: Case) -> None:
     assert torch.autograd.gradcheck(probe.scaled, at, eps=1e-6, atol=1e-6, rtol=1e-5, nondet_tol=0.0)
 
 
-@pytest.mark.parametrize("case", [c for c in CASES if c.smooth and c.twice], ids=str)
+@every_smooth_case
 def test_second_derivatives(case: Case) -> None:
     probe = Probe(case)
     at = probe.variations()

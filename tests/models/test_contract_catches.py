@@ -67,7 +67,7 @@ class KeepsTheFirstValue(_Sample):
 
 
 def case(cls: type[Model], x: float = 0.7, smooth: bool = True) -> Case:
-    return Case(cls.__name__, {"a": 1.3}, {"x": x}, {"y": 1.3 * x * x}, twice=True, smooth=smooth)
+    return Case(cls.__name__, {"a": 1.3}, {"x": x}, {"y": 1.3 * x * x}, smooth=smooth)
 
 
 def test_the_sound_sample_passes():

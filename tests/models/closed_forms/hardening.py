@@ -109,7 +109,7 @@ def gurson_surface(n):
     pressures = 2 * 0.3 / 0.9 * torch.acosh((1 + 2.25 * f**2) / (3.0 * f))
     zero = 0 * f
     values = [gtn(Scalar(shears), Scalar(zero), Scalar(f)), gtn(Scalar(zero), Scalar(pressures), Scalar(f))]
-    return max(float(v.data.abs().max()) for v in values)
+    return max(float(v.data.detach().abs().max()) for v in values)
 
 
 def cubic_crystal(n):
