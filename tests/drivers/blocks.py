@@ -2,9 +2,13 @@
 
 from dataclasses import replace
 
+import torch
+
 from neml2.drivers import History, TransientDriver
 from neml2.drivers.files.writer import Writer
 from tests.drivers.materials import strain, strainer, times
+
+MANY = 2560  # points, whose rows are whole pages and large pieces
 
 
 def whole(steps=20, points=3):
@@ -48,3 +52,13 @@ def append(writer, trajectory, first, last, size=4):
         part = cut(trajectory, k, end)
         state = {"S": trajectory["S"].data[end - 1]}
         writer.append(writer.save.select(part, k, len(trajectory)), k, state, done=end)
+
+
+def same(read, run):
+    """Both are one run; shear components may differ in the last bit."""
+    assert set(read.names) == set(run.names)
+    for name in run.names:
+        torch.testing.assert_close(read[name].data, run[name].data, rtol=1e-15, atol=0.0)
+    assert torch.equal(read.status, run.status)
+    assert torch.equal(read.iterations, run.iterations)
+    assert torch.equal(read.time, run.time)
