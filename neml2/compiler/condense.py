@@ -10,13 +10,14 @@ from itertools import product
 
 import numpy as np
 
-from neml2.compiler.eliminate import Elimination, System, Values, eliminate, linear_system
+from neml2.compiler.eliminate import Elimination, System, Values, eliminate, equilibrated, linear_system
 from neml2.compiler.graph import ancestors, depending
 from neml2.compiler.lower import Region
 from neml2.compiler.sample import dense, solved, values_at
 
 BOTTLENECKS = ((2, 2), (3, 2))  # see linear_system: wide, used
-LARGE = (1e-3, 1e-6, 1e-9)  # smallest size of a pivot beside its row or column: as a rule, and if it pays
+# smallest size of a pivot beside its row or column: as a rule, if it pays, and if a core is left without it
+LARGE = (1e-3, 1e-6, 1e-9)
 WORTH = 0.85  # what a choice with smaller pivots must cost of one with larger ones
 FILLS = (0, 3)  # weights of new entries beside the operations of a pivot: see eliminate
 STRICT = 0.1  # where none of the others gives the right step
@@ -33,10 +34,13 @@ def condense(region: Region, samples: list[dict[str, float]]) -> Elimination:
     samples = [s for s, _ in posed] or samples
     wanted = np.array([r for _, r in posed])  # (samples, unknowns)
     values = values_at(samples)
+    scaled = [(s, equilibrated(s.rows, values)) for s in systems]
     best: tuple[float, Elimination] | None = None
     for large in LARGE:
-        for system, fill in product(systems, FILLS):
-            e = eliminate(system, values, large, fill)
+        if large == LARGE[-1] and best is not None and not best[1].core:
+            break
+        for (system, scales), fill in product(scaled, FILLS):
+            e = eliminate(system, values, large, fill, scales)
             cost = operations(e, region) * (1 if large == LARGE[0] else 1 / WORTH)
             if (best is None or cost < best[0]) and _error(e, region, wanted, samples, values) < RIGHT:
                 best = cost, e

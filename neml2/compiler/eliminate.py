@@ -23,6 +23,7 @@ from neml2.compiler.graph import Node, ancestors, substitute
 
 Row = dict[int, Node]
 Values = Callable[[Node], np.ndarray]
+Scales = tuple[np.ndarray, np.ndarray]  # of rows and columns, (n, samples)
 
 SWEEPS = 6  # of the scaling; each halves what is left of the differences, in powers of ten
 
@@ -77,18 +78,22 @@ class System:
     label: str
 
 
-def eliminate(system: System, values: Values, large: float = 1e-3, fill: float = 0) -> Elimination:
+def eliminate(
+    system: System, values: Values, large: float = 1e-3, fill: float = 0, scales: Scales | None = None
+) -> Elimination:
     """Condense the system; ``values`` gives a node's value at the sample points.
 
     ``large`` is the smallest size of a pivot beside the other entries of its row or its column. The next
     pivot is the one of the fewest operations, where an entry that did not exist counts ``fill`` more.
+    ``scales`` are those of :func:`equilibrated`, which are made if they are left out.
     """
     rows = [dict(row) for row in system.rows]
     graph = next(d for row in rows for d in row.values()).graph
     zero = graph.const(0)
     given = [graph.input(f"rhs:{system.label}:{i}") for i in range(system.unknowns)]
     rhs = [zero] * (len(rows) - system.unknowns) + given
-    choice = _Choice(rows, system.unknowns, values, large, fill)
+    scales = equilibrated(system.rows, values) if scales is None else scales
+    choice = _Choice(rows, system.unknowns, values, large, fill, scales)
     done: list[tuple[int, int]] = []
     inverse: dict[int, Node] = {}
     while (found := choice.take()) is not None:
@@ -172,13 +177,16 @@ def linear_system(
 class _Choice:
     """The next pivot: the cheapest of those that are nowhere small."""
 
-    def __init__(self, rows: list[Row], unknowns: int, values: Values, large: float, fill: float) -> None:
+    def __init__(
+        self, rows: list[Row], unknowns: int, values: Values, large: float, fill: float, scales: Scales
+    ) -> None:
         self.rows, self.unknowns, self.values, self.large, self.fill = rows, unknowns, values, large, fill
         self.live = set(range(len(rows)))
-        self._row_scale, self._column_scale = equilibrated(rows, values)
+        self._row_scale, self._column_scale = scales
         self._sizes: list[dict[int, np.ndarray]] = [{} for _ in rows]  # of the scaled entries
         self._largest: list[np.ndarray] = [np.zeros(0)] * len(rows)  # of a row
         self._holders: list[set[int]] = [set() for _ in rows]  # live rows with an entry in a column
+        self._masks = [0] * len(rows)  # the columns of a row, as bits
         self._touched: set[int] = set(range(len(rows)))  # columns in which something has changed
         self._costs: dict[tuple[int, int], tuple] = {}
         self._queue: list[tuple[tuple, int, int]] = []
@@ -197,6 +205,7 @@ class _Choice:
             }
         for c in row:
             self._holders[c].add(i)
+        self._masks[i] = sum(1 << c for c in row)
         if row:
             self._largest[i] = self.large * np.max(list(self._sizes[i].values()), axis=0)
 
@@ -233,8 +242,8 @@ class _Choice:
         """What the new entries count that a pivot makes."""
         if not self.fill:
             return 0
-        mine = self.rows[i].keys()
-        return self.fill * sum(len(mine - self.rows[j].keys()) for j in self._holders[c] if j != i)
+        mine, masks = self._masks[i], self._masks
+        return self.fill * sum((mine & ~masks[j]).bit_count() for j in self._holders[c])
 
     def _safe(self, i: int, c: int) -> bool:
         if self.rows[i][c].is_const(1) and c == self.unknowns + i:
@@ -249,7 +258,7 @@ class _Choice:
         return bool(good.all())
 
 
-def equilibrated(rows: list[Row], values: Values) -> tuple[np.ndarray, np.ndarray]:
+def equilibrated(rows: list[Row], values: Values) -> Scales:
     """Factors of rows and columns, ``(n, samples)`` each, with which their largest entries are about 1."""
     size = np.array([np.abs(values(d)) for row in rows for d in row.values()])  # (entries, samples)
     size[~np.isfinite(size)] = 0
