@@ -24,6 +24,7 @@ from neml2.solvers.status import Solution, Status
 from neml2.substep import Outcome, refine
 from neml2.system import Layout, NonlinearSystem, ResidualProblem, unknown_layout
 from neml2.types import TensorWrapper
+from neml2.types.shapes import broadcast_shapes
 
 
 class ImplicitUpdate(Model):
@@ -170,7 +171,7 @@ class ImplicitUpdate(Model):
         system = self.equation_system
         guess = self._guess(values, context)
         givens = {n: values[n] for n in system.given_names if n in values}
-        batch = torch.broadcast_shapes(
+        batch = broadcast_shapes(
             system.model.batch_shape(givens, context), *[g.dynamic_batch_shape for g in guess.values()]
         )
         layout = unknown_layout(system, values, guess)

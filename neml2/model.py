@@ -30,6 +30,7 @@ from neml2.fields import (
 from neml2.parameters import HoldsParameters
 from neml2.registry import did_you_mean, listing, register
 from neml2.types import Tensor, TensorWrapper
+from neml2.types.shapes import broadcast_shapes
 from neml2.values import Kind, as_typed
 
 
@@ -299,7 +300,7 @@ class Model(HoldsParameters):
                         name = f"parameter '{path + '.' if path else ''}{attr}'"
                         shapes[name] = kind.batch_shape(context.value_of(data).shape)
         try:
-            return torch.broadcast_shapes(*shapes.values())
+            return broadcast_shapes(*shapes.values())
         except RuntimeError:
             told = ", ".join(f"{n} {tuple(s)}" for n, s in shapes.items() if s)
             raise ValueError(

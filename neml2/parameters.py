@@ -11,6 +11,7 @@ from neml2.errors import MissingVariable
 from neml2.fields import BufferField, Field, ParameterField
 from neml2.registry import did_you_mean, listing, nearest
 from neml2.types import TensorWrapper
+from neml2.types.shapes import broadcast_shapes
 from neml2.values import Kind, as_typed
 
 
@@ -85,7 +86,7 @@ class HoldsParameters(torch.nn.Module, metaclass=_Completed):
         data = typed.data.detach().to(old)
         owner._kinds[attr].check(data, name, self._label())
         try:
-            fits = torch.broadcast_shapes(data.shape, old.shape) == old.shape
+            fits = broadcast_shapes(data.shape, old.shape) == old.shape
         except RuntimeError:
             fits = False
         if fits:

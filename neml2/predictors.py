@@ -13,6 +13,7 @@ from neml2.fields import Dependency, Field, Input, InputField, Option, Output, O
 from neml2.model import Model
 from neml2.registry import did_you_mean, listing
 from neml2.types import MRP, R2, SR2, Scalar, TensorWrapper, abs, lt, where
+from neml2.types.shapes import broadcast_shapes
 
 _KINDS: tuple[type[TensorWrapper], ...] = (SR2, Scalar, MRP, R2)
 
@@ -225,7 +226,7 @@ class CoordinateDescentPredictor(Model):
         m = b.shape[-1]
         others = [n for n in self.rate_law.input_spec if n != self.driving_force_input]
         laws = [_Law(self, {n: _component(values[n], i, m) for n in others}, context) for i in range(m)]
-        batch = torch.broadcast_shapes(A.shape[:-2], b.shape[:-1], *(law.batch_shape() for law in laws))
+        batch = broadcast_shapes(A.shape[:-2], b.shape[:-1], *(law.batch_shape() for law in laws))
         rates = [b.new_zeros(batch) for _ in range(m)]
         for _ in range(self.sweeps):
             for i, law in enumerate(laws):

@@ -25,6 +25,7 @@ from neml2.cli.common import (
 )
 from neml2.hit import InputError, InputFile
 from neml2.registry import SECTIONS, listing
+from neml2.types.shapes import broadcast_shapes
 
 if TYPE_CHECKING:
     from neml2.compiler.describe import KernelReport
@@ -227,7 +228,7 @@ def _about(thing: Any) -> str:
     if isinstance(thing, PrescribedTransient):
         loading = thing.driver.bind(thing.history)
         shapes = [v.dynamic_batch_shape[1:] for v in loading.forces.values()]
-        batch = torch.broadcast_shapes(loading.time.shape[1:], *shapes)
+        batch = broadcast_shapes(loading.time.shape[1:], *shapes)
         points = f", batch {tuple(batch)}" if batch else ""
         span = f"{float(loading.time.min()):g} to {float(loading.time.max()):g}"
         return (

@@ -18,7 +18,7 @@ from neml2.compiler.sample import dense, solved, values_at
 BOTTLENECKS = ((2, 2), (3, 2))  # see linear_system: wide, used
 # smallest size of a pivot beside its row or column: as a rule, if it pays, and if a core is left without it
 LARGE = (1e-3, 1e-6, 1e-9)
-WORTH = 0.85  # what a choice with smaller pivots must cost of one with larger ones
+WORTH = 0.9  # what a choice with smaller pivots must cost of one with larger ones
 FILLS = (0, 3)  # weights of new entries beside the operations of a pivot: see eliminate
 STRICT = 0.1  # where none of the others gives the right step
 RIGHT = 1e-5  # relative error of a step; Newton's method forgives far more

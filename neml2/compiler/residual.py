@@ -18,6 +18,7 @@ from neml2.model import Model
 from neml2.parameters import HoldsParameters
 from neml2.system import NonlinearSystem
 from neml2.types import TensorWrapper
+from neml2.types.shapes import broadcast_shapes
 
 Tensors = dict[str, torch.Tensor]
 Entries = list[tuple[int, Node]]  # place in a row-major array, value; the others are zero
@@ -70,7 +71,7 @@ class ResidualKernel:
         parameters = {name: self._parameter(name) for name in low.parameters}
         shapes = [v.dynamic_batch_shape for v in values.values()]
         shapes += [p.shape[:rank] for p, rank in parameters.values()]
-        batch = torch.broadcast_shapes(*shapes)
+        batch = broadcast_shapes(*shapes)
         given: Tensors = {}
         for name, t in low.inputs.items():
             v = values[name]

@@ -17,6 +17,7 @@ from neml2.points import take_all
 from neml2.registry import did_you_mean, listing
 from neml2.step import StateUpdate, StepResult
 from neml2.types import TensorWrapper
+from neml2.types.shapes import broadcast_shapes
 
 Values = Mapping[str, TensorWrapper]
 
@@ -186,7 +187,7 @@ class NativeUpdate:
             return found, torch.Size((len(chosen[1]),))
         at_end = {n: type(v)._new(v.data[-1], v.sub_batch_ndim) for n, v in found.items()}
         shapes = [v.dynamic_batch_shape for v in state.values()]
-        return found, torch.broadcast_shapes(update.model.batch_shape(at_end), *shapes)
+        return found, broadcast_shapes(update.model.batch_shape(at_end), *shapes)
 
     def _compiled(self, history: Values, state: Values) -> Kernel:
         shapes = {n: v.sub_batch_shape for n, v in {**history, **state}.items() if "~" not in n}

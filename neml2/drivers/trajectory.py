@@ -15,6 +15,7 @@ from neml2.lags import lagged, split
 from neml2.registry import did_you_mean, listing
 from neml2.solvers.status import Status
 from neml2.types import Scalar, TensorWrapper
+from neml2.types.shapes import broadcast_shapes
 
 if TYPE_CHECKING:
     import xarray
@@ -301,8 +302,8 @@ def concatenate(parts: Sequence[Trajectory]) -> Trajectory:
             raise ValueError(
                 f"only some of the trajectories have {listing(sorted(odd))}; keep the same of all"
             )
-    clock = torch.broadcast_shapes(*[p.time.shape[1:] for p in parts])
-    batch = torch.broadcast_shapes(*[p.batch for p in parts])
+    clock = broadcast_shapes(*[p.time.shape[1:] for p in parts])
+    batch = broadcast_shapes(*[p.batch for p in parts])
     rows = torch.zeros(0, dtype=torch.int64)
     for part in parts:
         start = int(rows[-1]) + 1 if len(rows) and part.rows is None else 0  # goes on where the others end
@@ -333,8 +334,8 @@ def _widened(data: torch.Tensor, batch: torch.Size) -> torch.Tensor:
 def _joined(values: list[TensorWrapper]) -> TensorWrapper:
     """Values along the step in their widest batch and sub-batch."""
     kind, rank = type(values[0]), max(v.sub_batch_ndim for v in values)
-    batch = torch.broadcast_shapes(*[v.dynamic_batch_shape[1:] for v in values])
-    sub = torch.broadcast_shapes(*[v.sub_batch_shape for v in values])
+    batch = broadcast_shapes(*[v.dynamic_batch_shape[1:] for v in values])
+    sub = broadcast_shapes(*[v.sub_batch_shape for v in values])
     parts = []
     for v in values:
         front, middle = v.dynamic_batch_shape[1:], v.sub_batch_shape

@@ -13,6 +13,7 @@ from neml2.registry import did_you_mean, listing
 from neml2.solvers.blocks import Matrix, joined, parted, squared_norm
 from neml2.system import Layout
 from neml2.types import TensorWrapper
+from neml2.types.shapes import broadcast_shapes
 from neml2.values import as_typed
 
 
@@ -82,7 +83,7 @@ class SparseVector:
     @property
     def batch(self) -> torch.Size:
         """The dynamic batch of the values."""
-        return torch.broadcast_shapes(*[v.dynamic_batch_shape for v in self.values.values()])
+        return broadcast_shapes(*[v.dynamic_batch_shape for v in self.values.values()])
 
     def assemble(self) -> AssembledVector:
         """One tensor per group."""

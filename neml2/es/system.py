@@ -16,6 +16,7 @@ from neml2.registry import did_you_mean, listing
 from neml2.solvers.status import Solution, Status
 from neml2.system import Linearised, NonlinearSystem, ResidualProblem, unknown_layout
 from neml2.types import TensorWrapper
+from neml2.types.shapes import broadcast_shapes
 from neml2.values import as_typed
 
 
@@ -232,7 +233,7 @@ class ModelNonlinearSystem:
                     f"no value for the {kind} {listing(missing)}; call initialize(u=..., g=...)"
                 )
         shapes = [v.dynamic_batch_shape for v in self._u.values()]
-        batch = torch.broadcast_shapes(self.model.batch_shape(self._g), *shapes)
+        batch = broadcast_shapes(self.model.batch_shape(self._g), *shapes)
         layout = self.ulayout
         return ResidualProblem(self.system, self._g, layout, batch), layout.flatten(self._u, batch)
 

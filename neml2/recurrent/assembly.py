@@ -13,6 +13,7 @@ from neml2.registry import did_you_mean, listing
 from neml2.solvers.blocks import joined, parted
 from neml2.system import Layout, SubBatches
 from neml2.types import TensorWrapper
+from neml2.types.shapes import broadcast_shapes
 
 Kinds = Mapping[str, type[TensorWrapper]]
 
@@ -73,7 +74,7 @@ class Assembly:
                 )
             raw[n], shapes[n] = self._read(n, values[n], dynamic_dim)
         try:
-            dynamic = torch.broadcast_shapes(*[v.shape[:dynamic_dim] for v in raw.values()])
+            dynamic = broadcast_shapes(*[v.shape[:dynamic_dim] for v in raw.values()])
         except RuntimeError:
             told = ", ".join(f"'{n}' {tuple(v.shape[:dynamic_dim])}" for n, v in raw.items())
             raise ValueError(f"the {self.what} variables differ in their first axes: {told}") from None

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import torch
 
+from neml2.types.shapes import broadcast_shapes
+
 
 def solve_small(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     """Gauss-Jordan elimination by element-wise operations, so that no point depends on its neighbours."""
     n, m = a.shape[-1], b.shape[-1]
-    batch = torch.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    batch = broadcast_shapes(a.shape[:-2], b.shape[:-2])
     work = torch.cat([a.expand(batch + (n, n)), b.expand(batch + (n, m))], -1)
     rows = torch.arange(n, device=a.device)
     order = rows.expand(batch + (n,))

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from neml2.types import R2, SR2
+from neml2.types.shapes import broadcast_shapes
 
 LABELS: dict[int, tuple[str, ...]] = {6: SR2.COMPONENTS, 9: R2.COMPONENTS}
 
@@ -60,7 +61,7 @@ class Control:
     @property
     def batch(self) -> torch.Size:
         """The batch that the conditions have together."""
-        return torch.broadcast_shapes(*(v.shape[1:-1] for v in self.arrays().values()))
+        return broadcast_shapes(*(v.shape[1:-1] for v in self.arrays().values()))
 
     def arrays(self) -> dict[str, torch.Tensor]:
         """The four arrays of numbers by name, without the anchors."""

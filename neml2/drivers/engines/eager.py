@@ -15,6 +15,7 @@ from neml2.points import put, put_data
 from neml2.solvers.status import Status
 from neml2.step import StepResult
 from neml2.types import TensorWrapper
+from neml2.types.shapes import broadcast_shapes
 
 Values = dict[str, TensorWrapper]
 
@@ -221,8 +222,8 @@ def _stacked(steps: list[TensorWrapper]) -> TensorWrapper:
     """All steps as one value ``(n, *batch, *sub_batch, *base)``, in their widest batch and sub-batch."""
     kind = type(steps[0])
     rank = max(v.sub_batch_ndim for v in steps)
-    sub = torch.broadcast_shapes(*[v.sub_batch_shape for v in steps])
-    batch = torch.broadcast_shapes(*[v.dynamic_batch_shape for v in steps])
+    sub = broadcast_shapes(*[v.sub_batch_shape for v in steps])
+    batch = broadcast_shapes(*[v.dynamic_batch_shape for v in steps])
     parts = []
     for v in steps:
         front = (1,) * (len(batch) - len(v.dynamic_batch_shape)) + tuple(v.dynamic_batch_shape)

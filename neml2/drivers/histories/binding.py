@@ -17,6 +17,7 @@ from neml2.model import Model
 from neml2.registry import did_you_mean, listing
 from neml2.step import StateUpdate
 from neml2.types import Scalar, TensorWrapper
+from neml2.types.shapes import broadcast_shapes
 
 if TYPE_CHECKING:
     from neml2.hit.settings import Settings
@@ -271,7 +272,7 @@ class Binding:
         whole, told = torch.Size(), "a single point"
         for what, shape in shapes.items():
             try:
-                new = torch.broadcast_shapes(whole, shape)
+                new = broadcast_shapes(whole, shape)
             except RuntimeError:
                 raise ValueError(
                     f"the batch {tuple(shape)} of {what} does not fit the batch {tuple(whole)} of {told};"

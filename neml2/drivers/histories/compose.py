@@ -22,6 +22,7 @@ from neml2.drivers.histories.segments import (
 )
 from neml2.registry import did_you_mean, listing
 from neml2.types import Scalar, TensorWrapper
+from neml2.types.shapes import broadcast_shapes
 
 Kind = str | FollowUp  # of control: "stress", "strain", or a spring
 
@@ -327,7 +328,7 @@ def join(pieces: list[torch.Tensor]) -> torch.Tensor:
     """Rows one after the other, ``(n, *batch)``; the batches of the pieces broadcast."""
     rank = max(p.ndim for p in pieces)
     pieces = [aligned(p, rank) for p in pieces]
-    batch = torch.broadcast_shapes(*(p.shape[1:] for p in pieces))
+    batch = broadcast_shapes(*(p.shape[1:] for p in pieces))
     return torch.cat([p.expand(len(p), *batch) for p in pieces])
 
 

@@ -15,6 +15,7 @@ from neml2.drivers.histories.history import History
 from neml2.drivers.histories.segments import Stretch
 from neml2.registry import listing
 from neml2.types import TensorWrapper
+from neml2.types.shapes import broadcast_shapes
 
 # How far from a straight line a course may be and still be one: decimal numbers from a file are.
 _STRAIGHT = 1e-9
@@ -126,7 +127,7 @@ def _going_on(last: Control, segments: Sequence[Stretch], later: History, contro
     rank = max(len(control.batch), len(last.batch), later.time.ndim - 1)
     whole = (
         len(control),
-        *torch.broadcast_shapes(control.batch, last.batch, later.time.shape[1:]),
+        *broadcast_shapes(control.batch, last.batch, later.time.shape[1:]),
         control.components,
     )
     x = {n: aligned(v, rank + 2).expand(whole).clone() for n, v in control.arrays().items()}

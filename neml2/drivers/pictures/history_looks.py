@@ -20,6 +20,7 @@ from neml2.html import Markup, card, details, element, sparkline
 from neml2.html import table as html_table
 from neml2.registry import listing
 from neml2.types import TensorWrapper
+from neml2.types.shapes import broadcast_shapes
 
 _MOST_SEGMENTS = 12  # in a table; the first and the last of more
 _MOST_LINES = 20  # of a batch in a picture; more cannot be told apart
@@ -129,7 +130,7 @@ def _controlled(control: Control) -> Iterator[Series]:
 def _extent(history: History) -> str:
     time = history.time.detach()
     batch = history.time.shape[1:] if history.control is None else history.control.batch
-    batch = torch.broadcast_shapes(batch, history.time.shape[1:])
+    batch = broadcast_shapes(batch, history.time.shape[1:])
     of = f", batch {tuple(batch)}" if batch else ""
     return f"{len(history)} rows, time {_range(_points(time))}{of}"
 

@@ -8,6 +8,7 @@ import torch
 
 from neml2.model import Model
 from neml2.types import Scalar, cat
+from neml2.types.shapes import broadcast_shapes
 
 
 def per_site(value: Any) -> Any:
@@ -51,5 +52,5 @@ def check_sites(model: Model, name: str, field: Scalar, n: int, axis: int = 0) -
 
 def joined(*parts: Scalar) -> Scalar:
     """Parts of a field one after the other along the first sub-batch axis; their batches broadcast."""
-    batch = torch.broadcast_shapes(*[p.dynamic_batch_shape for p in parts])
+    batch = broadcast_shapes(*[p.dynamic_batch_shape for p in parts])
     return cat([p.dynamic_batch.expand(batch).sub_batch for p in parts], 0)

@@ -75,8 +75,8 @@ class ScalarPNorm(Model):
     .. math:: y = \left(\sum_i w_i\, |x_i|^p + \epsilon\right)^{1/p}
 
     :math:`\epsilon` is the machine epsilon, whatever the size of the components: the norm of zeros is
-    :math:`\epsilon^{1/p}`, which is 1.5e-8 for p = 2, but 0.027 for p = 10. Components that are small beside it
-    are lost, so they should be given in units in which they are of order one.
+    :math:`\epsilon^{1/p}`, which is 1.5e-8 for p = 2, but 0.027 for p = 10. Components that are small beside
+    it are lost, so they should be given in units in which they are of order one.
     """
 
     x: Scalar = Input("The components", option="from", many=True, default=REQUIRED)
