@@ -297,6 +297,9 @@ def _region(
     loop.names |= {u.index: w for u, w in zip(region.unknowns, words, strict=True)}
     residual = loop.need(region.residual)
     loop.say(f"const V size{i} = vsqrt({squares(residual)});")
+    if isinstance(solver, NewtonWithLineSearch):
+        again = f"it{i} > 0 && trial{i} < {solver.max_linesearch_iterations}"
+        loop.block(f"if ({again})", _judged(loop, i, solver, words))
     settings = {"abs": number(solver.abs_tol), "rel": number(solver.rel_tol), "most": solver.max_its}
     loop.say(TEST.format(i=i, **settings))
     loop.block(f"if (__builtin_expect(any(stalled{i}), 0))", _round_off(loop, i, region, residual, words))
@@ -307,13 +310,18 @@ def _region(
         for j, n in enumerate(elimination.core_solution):
             loop.names[n.index] = f"core{i}[{j}][{m}]"
     steps = loop.need(change)
+    body.say(START.format(i=i))
     if isinstance(solver, NewtonWithLineSearch):
-        _search(body, loop, i, region, words, steps)
-        steps = [f"alpha{i} * {d}" for d in steps]
+        body.say(f"V alpha{i} = bc(1.0);\nint trial{i} = 1;")
+        loop.say(f"alpha{i} = bc(1.0);\ntrial{i} = 1;")
+        for w, d in zip(words, steps, strict=True):
+            body.say(f"V base_{w} = {w}, step_{w} = V{{}};")
+            loop.say(f"base_{w} = {w};\nstep_{w} = {d};")
     for w, d in zip(words, steps, strict=True):
         loop.say(f"{w} = sel(active{i}, {w} + {d}, {w});")
-    body.say(START.format(i=i))
-    body.block(f"for (int it{i} = 0;; ++it{i})", loop)
+    loop.say(f"++it{i};")
+    body.say(f"int it{i} = 0;")
+    body.block("for (;;)", loop)
     body.say(END.format(i=i))
     body.names |= {u.index: w for u, w in zip(region.unknowns, words, strict=True)}
 
@@ -358,24 +366,20 @@ def _round_off(loop: Scope, i: int, region: Region, residual: list[str], words: 
     return scope
 
 
-def _search(body: Scope, loop: Scope, i: int, region: Region, words: list[str], steps: list[str]) -> None:
-    """Backtracking along the step, as the eager line search."""
-    solver = region.solver
+def _judged(loop: Scope, i: int, solver: NewtonWithLineSearch, words: list[str]) -> Scope:
+    """Backtracking along the last step, as the eager line search: back to the residual with a shorter one."""
     slope = 2.0 if solver.linesearch_type == "BACKTRACKING" else 1.0
-    trial = Scope(body, loop.indent + 1)  # what depends on the unknowns is computed anew
-    for u, w, d in zip(region.unknowns, words, steps, strict=True):
-        trial.names[u.index] = f"try_{w}"
-        trial.say(f"const V try_{w} = {w} + alpha{i} * {d};")
-    residual = trial.need(region.residual)
-    trial.say(f"const V square{i} = {squares(residual)};")
     least = slope * solver.linesearch_stopping_criteria
-    trial.say(f"const V enough{i} = (1.0 - {least!r} * alpha{i}) * norm{i} * norm{i};")
-    small = f"le(square{i}, {solver.abs_tol**2!r})"
-    trial.say(f"const M accepted{i} = le(square{i}, enough{i}) | {small} | ~active{i};")
-    trial.say(f"if (!any(~accepted{i})) break;")
-    trial.say(f"alpha{i} = sel(accepted{i}, alpha{i}, alpha{i} / {solver.linesearch_cutback!r});")
-    loop.say(f"V alpha{i} = bc(1.0);")
-    loop.block(f"for (int trial{i} = 1; trial{i} < {solver.max_linesearch_iterations}; ++trial{i})", trial)
+    judged, back = loop.inner(), loop.inner().inner()
+    judged.say(f"const V enough{i} = (1.0 - {least!r} * alpha{i}) * norm{i} * norm{i};")
+    small = f"le(size{i}, {solver.abs_tol!r})"
+    judged.say(f"const M accepted{i} = le(size{i} * size{i}, enough{i}) | {small} | ~active{i};")
+    back.say(f"alpha{i} = sel(accepted{i}, alpha{i}, alpha{i} / {solver.linesearch_cutback!r});")
+    for w in words:
+        back.say(f"{w} = sel(active{i}, base_{w} + alpha{i} * step_{w}, {w});")
+    back.say(f"++trial{i};\ncontinue;")
+    judged.block(f"if (any(~accepted{i}))", back)
+    return judged
 
 
 START = """V norm{i} = bc(0.0), last{i} = bc(0.0), first{i} = bc(0.0), its{i} = bc(0.0);
