@@ -43,6 +43,7 @@ def values_for(system, sites, grad=False):
     for n, kind in system.model.input_spec.items():
         size = 100.0 if "stress" in n else 300.0 if "temperature" in n or n == "T" else 0.01
         size = 1e-4 if n in ("n", "n~1") else size  # of precipitates, few enough to leave some solute
+        size = 1e-4 if n.startswith("elastic_strain") else size  # of crystals, whose rates are powers of it
         own = sites.get(n.removesuffix("~1"), ())
         shape = (*POINTS, *own, *kind.BASE_SHAPE)
         data = size * (0.5 + torch.rand(shape, dtype=torch.float64, generator=generator))
