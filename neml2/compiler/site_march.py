@@ -89,7 +89,7 @@ class _Maker:
             for c in range(len(step.outputs[name].nodes))
         ]
         self.y = [(i, q) for i, row in enumerate(self.system.y) for q in row]
-        self.terms = [(symbol, term, mean) for symbol, term, mean in self.system.sums]
+        self.terms = self.system.sums
         self.shared_words = [f"y_{word(u.value.split(':', 1)[1])}" for u in step.shared.unknowns]
         self._write()
 
@@ -285,9 +285,8 @@ class _Maker:
     def _search(self, loop: Scope) -> None:
         """Backtracking, as :func:`~neml2.compiler.emit.march` does it."""
         solver, m = self.solver, len(self.system.rhs)
-        least = (
-            2.0 if solver.linesearch_type == "BACKTRACKING" else 1.0
-        ) * solver.linesearch_stopping_criteria
+        slope = 2.0 if solver.linesearch_type == "BACKTRACKING" else 1.0
+        least = slope * solver.linesearch_stopping_criteria
         trial = loop.inner()
         trial.say(f"const V enough = (1.0 - {least!r} * alpha) * norm0 * norm0;")
         trial.say(f"if (any(le(size * size, enough) | le(size, {solver.abs_tol!r}))) break;")
@@ -352,11 +351,15 @@ class _Maker:
             )
             commit.say(f"s.old[{j}] = s.{source};")
         self._close(body, commit)
+        moved: list[str] = []
         for name, depth in states(s.step):
             for lag in range(depth, 0, -1) if name in new else ():
                 for c, w in enumerate(new[name]):
                     value = f"s{lag - 1}_{word(name, c)}" if lag > 1 else f"bc({w})"
-                    body.say(f"s{lag}_{word(name, c)} = {value};")
+                    body.say(f"const V n{lag}_{word(name, c)} = {value};")
+                    moved.append(f"{lag}_{word(name, c)}")
+        for w in moved:  # not before: a new state may be the old one of another variable
+            body.say(f"s{w} = n{w};")
 
     def _end(self, top: Scope) -> None:
         s = self.s

@@ -205,3 +205,25 @@ def test_a_taylor_polycrystal():
     given = load_input(SCENARIO).get_driver("driver")
     found, expected, _ = both(given.driver.model, given.history)
     check(found, expected)
+
+
+class Handed(Model):
+    """A variable that is the old value of another, as it is."""
+
+    first_n: SR2 = Input("Old value of the first", option="first~1")
+    second_n: SR2 = Input("Old value of the second", option="second~1")
+    first: SR2 = Output("Halved in every step")
+    second: SR2 = Output("The first of a step before")
+    third: SR2 = Output("The first of two steps before")
+
+    def forward(self, first_n, second_n):
+        return first_n * 0.5, first_n, second_n
+
+
+def test_a_state_may_be_the_old_value_of_another():
+    h = history(3)
+    start = SR2(torch.arange(1.0, 13.0, dtype=F64).reshape(2, 6))
+    h = History(h.time, h.prescribed, initial={**h.initial, "first": start, "second": start * 3.0})
+    found, expected, _ = both(material(after=[Handed(name="handed")]), h)
+    check(found, expected)
+    torch.testing.assert_close(found["third"].data[3:], 4.0 * found["first"].data[3:])

@@ -78,7 +78,7 @@ class NativeEngine:
         if self.kernel is not None and not self.kernel.is_stale(shapes):
             return self.kernel
         solvers = [m.solver for m in self.update.model.modules() if isinstance(m, ImplicitUpdate)]
-        key = (shapes, solvers)  # another solver may be taken
+        key = (shapes, solvers, run.loading.time.device)  # another solver or device may be taken
         if self.refused is not None and self.refused[0] == key:
             raise NotNative(self.refused[1])
         try:
