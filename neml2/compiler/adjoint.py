@@ -12,9 +12,10 @@ from collections.abc import Sequence
 
 from neml2.compiler.differentiate import gradient
 from neml2.compiler.eliminate import Elimination
-from neml2.compiler.emit import Program, after_march, dense, parameter_only, recorded, states
+from neml2.compiler.emit import after_march, dense, parameter_only, recorded, states
 from neml2.compiler.graph import Node, ancestors
-from neml2.compiler.lower import Region, Step
+from neml2.compiler.program import Program
+from neml2.compiler.regions import Region, Step
 from neml2.compiler.scope import Scope, word
 
 ROUGH = 1e-3  # what the first solution may leave of a right-hand side; the second one squares it

@@ -12,7 +12,7 @@ import numpy as np
 
 from neml2.compiler.eliminate import Elimination, System, Values, eliminate, equilibrated, linear_system
 from neml2.compiler.graph import ancestors, depending
-from neml2.compiler.lower import Region
+from neml2.compiler.regions import Region
 from neml2.compiler.sample import dense, solved, values_at
 
 BOTTLENECKS = ((2, 2), (3, 2))  # see linear_system: wide, used

@@ -17,7 +17,7 @@ from neml2.compiler.eliminate import Elimination
 from neml2.compiler.emit import parameter_only, recorded
 from neml2.compiler.graph import Node, ancestors, depending, listing, name_of
 from neml2.compiler.kernel import Kernel
-from neml2.compiler.lower import Region
+from neml2.compiler.regions import Region
 from neml2.compiler.site_kernel import compiled
 from neml2.model import Model
 from neml2.step import StateUpdate

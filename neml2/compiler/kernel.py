@@ -12,9 +12,11 @@ import torch
 from neml2.compiler.adjoint import march_adjoint
 from neml2.compiler.condense import condense, operations
 from neml2.compiler.eliminate import uncondensed
-from neml2.compiler.emit import Program, forces, march, recorded, states
+from neml2.compiler.emit import forces, march, recorded, states
 from neml2.compiler.launch import Launcher, flat
-from neml2.compiler.lower import Region, Step, Unsupported, lower
+from neml2.compiler.lower import Unsupported, lower
+from neml2.compiler.program import Program
+from neml2.compiler.regions import Region, Step
 from neml2.compiler.sample import sample_points
 from neml2.compiler.sensitivity import sensitivity
 from neml2.compiler.tangent import tangent

@@ -9,7 +9,7 @@ from functools import cached_property
 import torch
 
 from neml2.compiler.build import library
-from neml2.compiler.emit import Program
+from neml2.compiler.program import Program
 
 Words = list[int]
 _C_TYPES = {torch.float64: "double", torch.float32: "float"}

@@ -8,10 +8,12 @@ from typing import Any
 import torch
 
 from neml2.compiler.differentiate import gradient, jacobian
-from neml2.compiler.emit import Program, load_parameters
+from neml2.compiler.emit import load_parameters
 from neml2.compiler.graph import Node
 from neml2.compiler.launch import Launcher, flat, view
-from neml2.compiler.lower import Residual, lower_residual
+from neml2.compiler.lower import lower_residual
+from neml2.compiler.program import Program
+from neml2.compiler.regions import Residual
 from neml2.compiler.scope import Scope, word
 from neml2.lags import lagged
 from neml2.model import Model

@@ -15,7 +15,7 @@ import numpy as np
 
 from neml2.compiler.eliminate import System, Values, linear_system
 from neml2.compiler.graph import BINARY, UNARY, Node
-from neml2.compiler.lower import Step
+from neml2.compiler.regions import Step
 from neml2.model import Model
 from neml2.types import TensorWrapper
 

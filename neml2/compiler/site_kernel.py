@@ -11,7 +11,8 @@ import torch
 from neml2.compiler.condense import condense
 from neml2.compiler.kernel import Kernel, check_newton
 from neml2.compiler.launch import Launcher
-from neml2.compiler.lower import Region, Unsupported
+from neml2.compiler.lower import Unsupported
+from neml2.compiler.regions import Region
 from neml2.compiler.site_march import site_march
 from neml2.compiler.sites import lower_sites, site_count, site_samples
 

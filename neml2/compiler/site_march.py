@@ -18,10 +18,8 @@ from neml2.compiler.emit import (
     END,
     START,
     TEST,
-    Program,
     dense,
     forces,
-    header,
     load_parameters,
     parameter_only,
     squares,
@@ -29,6 +27,7 @@ from neml2.compiler.emit import (
 )
 from neml2.compiler.graph import Node, ancestors, depending
 from neml2.compiler.lower import Unsupported
+from neml2.compiler.program import Program, header
 from neml2.compiler.scope import Scope, number, word
 from neml2.compiler.site_system import site_system
 from neml2.compiler.sites import SiteStep

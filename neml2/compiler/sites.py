@@ -17,7 +17,8 @@ import numpy as np
 import torch
 
 from neml2.compiler.graph import Node, ancestors
-from neml2.compiler.lower import UNKNOWNS, Reduction, Region, Shapes, Step, Unsupported, lower
+from neml2.compiler.lower import UNKNOWNS, Shapes, Unsupported, lower
+from neml2.compiler.regions import Reduction, Region, Step
 from neml2.compiler.sample import sample_points
 from neml2.compiler.symbolic import SymbolicTensor
 from neml2.implicit import ImplicitUpdate

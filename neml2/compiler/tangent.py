@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from neml2.compiler.adjoint import judge
 from neml2.compiler.differentiate import derivative_row
 from neml2.compiler.eliminate import Elimination
-from neml2.compiler.emit import Program, after_march, dense, parameter_only
+from neml2.compiler.emit import after_march, dense, parameter_only
 from neml2.compiler.graph import Node, ancestors, substitute
-from neml2.compiler.lower import Region, Step
+from neml2.compiler.program import Program
+from neml2.compiler.regions import Region, Step
 from neml2.compiler.scope import Scope
 
 Rows = dict[int, dict[int, Node]]

@@ -12,8 +12,8 @@ from pyzag.operators.base import BlockVector
 from pyzag.operators.dense import DenseBlockVector
 
 from neml2.compiler.build import NoCompiler
-from neml2.compiler.emit import Program
 from neml2.compiler.launch import Launcher, Words, view
+from neml2.compiler.program import Program
 
 LARGEST = 32  # unknowns whose matrix stays in the fastest cache
 

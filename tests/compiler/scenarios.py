@@ -15,7 +15,8 @@ import torch
 import neml2
 from neml2.compiler.differentiate import jacobian
 from neml2.compiler.graph import Node
-from neml2.compiler.lower import Region, Step, lower
+from neml2.compiler.lower import lower
+from neml2.compiler.regions import Region, Step
 from neml2.compiler.sample import sample_points, values_at
 from neml2.drivers.trajectory import Trajectory
 

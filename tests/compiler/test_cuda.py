@@ -11,9 +11,9 @@ from neml2 import load_input
 from neml2.compiler import cuda
 from neml2.compiler.build import NoCompiler
 from neml2.compiler.condense import condense
-from neml2.compiler.emit import Program
 from neml2.compiler.kernel import _MAKERS
 from neml2.compiler.launch import Launcher, view
+from neml2.compiler.program import Program
 from neml2.drivers import History, TransientDriver
 from tests.compiler.emulator import STREAM, Code, emulate
 from tests.compiler.scenarios import HERE, NAMES, scenario

@@ -8,7 +8,7 @@ import pytest
 from neml2.compiler.condense import condense, operations
 from neml2.compiler.eliminate import Elimination, eliminate, equilibrated, linear_system
 from neml2.compiler.graph import Graph, Node, ancestors
-from neml2.compiler.lower import Region
+from neml2.compiler.regions import Region
 from neml2.compiler.sample import values_at
 from tests.compiler.scenarios import SOLVED, at_step, dense, put, scenario
 

@@ -13,7 +13,9 @@ import torch
 import neml2.models  # noqa: F401  (the catalogue)
 from neml2.compiler.differentiate import jacobian
 from neml2.compiler.graph import Graph, Node, ancestors, evaluate
-from neml2.compiler.lower import Names, Step, Unsupported, _Lowering, lower, lower_residual
+from neml2.compiler.lower import Unsupported, _Lowering, lower, lower_residual
+from neml2.compiler.names import Names
+from neml2.compiler.regions import Step
 from neml2.compiler.sample import values_at
 from neml2.compiler.symbolic import SymbolicTensor, inputs
 from neml2.composed import ComposedModel

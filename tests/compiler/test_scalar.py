@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from neml2.compiler.emit import Program
 from neml2.compiler.launch import Launcher, view
+from neml2.compiler.program import Program
 from tests.compiler.emulator import emulate
 from tests.compiler.test_vector import MARKED, close, many
 
